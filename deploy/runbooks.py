@@ -13,8 +13,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "runbooks" / "kinds.md"
 INTRODUCTION = """# Alerts of the sidecar, by kind
 
 Read the sentence first, then the evidence and the money: `brinkwatch show INCIDENT`. How grave it
-is and why: `docs/severity.md`. What is understood is silenced (`brinkwatch silence add`); whether it
-was true is kept with `brinkwatch feedback ID true|false`. An alert of several kinds together
+is and why: `docs/severity.md`. What is understood is silenced (`brinkwatch silence add`); whether
+it was true is kept with `brinkwatch feedback ID true|false`. An alert of several kinds together
 (`incident`) names the lowest layer first: what is broken below explains what is odd above.
 
 """
