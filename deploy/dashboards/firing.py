@@ -20,12 +20,13 @@ STEP = "$__interval"
 
 
 def firing_query(selector: str = "") -> Query:
-    """What fires with its sentence, the newest first. The count beside it says what has ended: in
-    a recorded day the last sample of a series is shown on."""
+    """What fires with its sentence, the newest first: what the newest scrape has. Imported blocks
+    do not say where a series ends, and Prometheus shows it on for five minutes."""
     since = f"brinkwatch_alert_since_timestamp_seconds{selector}"
+    newest = "max by (job, instance) (timestamp(brinkwatch_alerts_firing))"
     return Query(
-        f"sort_desc(max by (incident, severity, kind, symbol, summary) ({since}) "
-        "and on (severity, kind, symbol) brinkwatch_alerts_firing > 0)"
+        "sort_desc(max by (incident, severity, kind, symbol, summary) "
+        f"({since} and timestamp({since}) >= on (job, instance) group_left () {newest}))"
     )
 
 

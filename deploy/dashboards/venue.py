@@ -83,7 +83,8 @@ NOW = [
     number(
         "Behind the newest record",
         "Event time from the bands to the newest record.",
-        "max(brinkwatch_event_timestamp_seconds) - max(brinkwatch_bands_timestamp_seconds)",
+        "clamp_min(max(brinkwatch_event_timestamp_seconds) "
+        "- max(brinkwatch_bands_timestamp_seconds), 0)",
         unit="s",
         limits=[(60, AMBER), (600, RED)],
         runbook="BrinkwatchBandsOld",
