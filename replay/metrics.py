@@ -9,13 +9,13 @@ step in which the moment passed, and steps are small here (`ROWS`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric, Sample
-from prometheus_client.utils import floatToGoString
 
 from monitor.core.accounts.liquidation_outcomes import Outcomes
 from monitor.core.bands.market_bands import VenueBands
@@ -184,7 +184,13 @@ def _lines(family: Metric, stamp: str) -> list[bytes]:
 
 def _line(sample: Sample, stamp: str) -> str:
     own = "".join(f',{name}="{_escape(value)}"' for name, value in sample.labels.items())
-    return f"{sample.name}{{{LABELS}{own}}} {floatToGoString(sample.value)} {stamp}\n"
+    return f"{sample.name}{{{LABELS}{own}}} {_number(sample.value)} {stamp}\n"
+
+
+def _number(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return repr(float(value)) if math.isfinite(value) else f"{value:+}".title()
 
 
 def _escape(text: str) -> str:

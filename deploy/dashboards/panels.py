@@ -191,7 +191,7 @@ def _variables(has_symbol: bool) -> list[Any]:
     names = {"job": "label_values(brinkwatch_watermark_seconds, job)"}
     if has_symbol:
         names["symbol"] = 'label_values(brinkwatch_feature_level{job=~"$job"}, symbol)'
-    variables = [source.current(chosen)]
+    variables: list[Any] = [source.current(chosen)]
     for name, query in names.items():
         one = dashboard.QueryVariable(name).label(name).datasource(SOURCE).query(query)
         one = one.refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED).multi(True)

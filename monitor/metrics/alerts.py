@@ -73,7 +73,9 @@ class FiringAlerts(Collector):
     def collect(self) -> Iterator[Metric]:
         """Nothing before anything has fired."""
         firing = self._firing.values()
-        counts = Counter((a.severity, a.kind, self._labels.label(a.symbols)) for a in firing)
+        counts: Counter[tuple[str, str, str]] = Counter(
+            (a.severity, a.kind, self._labels.label(a.symbols)) for a in firing
+        )
         number = gauge_family("alerts_firing")
         self._seen |= counts.keys()
         for labels in sorted(self._seen):

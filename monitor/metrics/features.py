@@ -75,13 +75,17 @@ class FeatureCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """What is absent in a market has no series."""
-        families = gauge_family("feature_level"), counter_family("feature_total")
-        for family, names, values in zip(
-            families, self._names, (self._levels, self._sums), strict=True
-        ):
-            for symbol, row in list(values.items()):
-                for name, number in zip(names, row.tolist(), strict=True):
-                    if number == number:
-                        family.add_metric([symbol, name], number)
-        yield from families
+        levels, sums = gauge_family("feature_level"), counter_family("feature_total")
+        for symbol, name, number in _numbers(self._levels, self._names[0]):
+            levels.add_metric([symbol, name], number)
+        for symbol, name, number in _numbers(self._sums, self._names[1]):
+            sums.add_metric([symbol, name], number)
+        yield from (levels, sums)
         yield one_gauge("feature_markets_unlisted", len(self._unlisted))
+
+
+def _numbers(by_symbol: dict[str, Float64], names: list[str]) -> Iterator[tuple[str, str, float]]:
+    for symbol, row in list(by_symbol.items()):
+        for name, number in zip(names, row.tolist(), strict=True):
+            if number == number:
+                yield symbol, name, number
