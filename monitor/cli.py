@@ -222,6 +222,12 @@ def replay(
     config: ConfigFile = None,
     alerts: Annotated[Path | None, typer.Option(help="write the alerts here, JSON lines")] = None,
     bands: Annotated[Path | None, typer.Option(help="write the bands here, JSON lines")] = None,
+    metrics: Annotated[
+        Path | None, typer.Option(help="write the metrics here, OpenMetrics for promtool")
+    ] = None,
+    metrics_every: Annotated[
+        float, typer.Option(min=0.1, help="seconds of event time between two sets of them")
+    ] = 15.0,
     batch: Annotated[int, typer.Option(min=1, help="records a batch at most")] = 65_536,
     from_: Annotated[str | None, typer.Option("--from", help="show alerts from this time")] = None,
     to: Annotated[str | None, typer.Option(help="stop at this time")] = None,
@@ -246,10 +252,12 @@ def replay(
     low, high, pace = parse_time(from_, "--from"), parse_time(to, "--to"), parse_speed(speed)
     compilation = _announce_compilation()
     from replay import commands
+    from replay.metrics import MetricsTarget
     from replay.run import AlertFilter, ReplayOptions
 
     shown = AlertFilter(low, high, frozenset(symbol or ()))
-    options = ReplayOptions(batch, pace, shown, workers, on, cluster)
+    target = MetricsTarget(metrics, metrics_every) if metrics is not None else None
+    options = ReplayOptions(batch, pace, shown, workers, on, cluster, metrics=target)
     console, settings = Console(json), _load(config, alerts_per_day)
     result = commands.replay_days(
         commands.open_days(day), settings, console, options, alerts, bands, override

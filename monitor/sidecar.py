@@ -44,7 +44,7 @@ from monitor.live.progress_board import ProgressBoard
 from monitor.live.shard_session import ShardSession
 from monitor.live.supervisor import BACK_OFF_S, FIRST_S, Session, Supervisor
 from monitor.live.venue_session import VenueSession
-from monitor.metrics import Metrics
+from monitor.metrics.sidecar import Metrics
 
 STOP_S = 6.0
 """Sessions have this long to end in order before they are cancelled; the process ends by force two
@@ -75,7 +75,7 @@ class Sidecar:
         self._config = config
         self._accept_gaps = accept_gaps
         self._factories = factories
-        self.metrics = Metrics()
+        self.metrics = Metrics(config.engine(), config.state.dir)
         self.metrics.ready.set_function(lambda: float(self.ready()[0]))
         self.metrics.delay.set_function(self._delay_s)
         self.metrics.engine_collector.engine = self
@@ -84,7 +84,7 @@ class Sidecar:
         self._delivery = DeliverySession(config, self.metrics.delivery)
         self._log = structlog.get_logger()
         self._fetch = fetch_in_use(config.kafka.fetch)
-        self.metrics.fetch.info({"mode": self._fetch})
+        self.metrics.show_fetch(self._fetch)
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
         self._assigned: frozenset[int] | None = None

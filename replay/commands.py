@@ -198,7 +198,10 @@ def replay_days(
     """`brinkwatch replay`. `override`: a file of other rules, whose run is compared with what was;
     alerts and bands are those of the other rules."""
     options = with_silences(options or ReplayOptions(), config, days)
+    metrics_to = None if options.metrics is None else options.metrics.path
     if override is not None:
+        if metrics_to is not None:
+            raise ConfigError("--metrics is of one run: leave out --override")
         from replay.counterfactual.command import replay_override
 
         return replay_override(days, config, console, options, alerts_to, bands_to, override)
@@ -220,7 +223,7 @@ def replay_days(
     if empty is not None:
         console.say(empty)
     describe_summary(summary, days, console)
-    for what, file in (("alerts", alerts_to), ("bands", bands_to)):
+    for what, file in (("alerts", alerts_to), ("bands", bands_to), ("metrics", metrics_to)):
         if file is not None:
             console.say(f"{what} are in {file}")
     return dataclasses.asdict(summary)

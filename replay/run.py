@@ -24,6 +24,8 @@ from monitor.silences.silence import Silences
 from replay import coverage
 from replay.day import Day
 from replay.day.sequence import DaySequence
+from replay.metrics import ROWS as METRICS_ROWS
+from replay.metrics import DayMetrics, MetricsTarget
 from replay.single import SingleReplay
 from replay.workers.parallel import ParallelReplay, worker_count
 
@@ -69,13 +71,16 @@ class ReplayOptions:
     workers: int | None = None
     """Processes that run shards, beside this one with the venue stage; 1: all in this one. None: as
     the machine and the day suit. The output does not depend on it. A replay that has a speed, or
-    stops before the day's end, runs in one process."""
+    stops before the day's end, or writes metrics, runs in one process."""
     on: str | None = None
     """The engine of a cluster that runs the shards, `dask`; None: this machine alone."""
     cluster: str | None = None
     """The address of its scheduler; None: a cluster of `workers` processes on this machine."""
     silences: Silences = NO_SILENCES
     """What the alerts say that are covered; the digest does not depend on it."""
+    metrics: MetricsTarget | None = None
+    """Where the metrics of the days go, as OpenMetrics; None: nowhere. Such a replay runs in one
+    process."""
 
 
 @dataclass(slots=True)
@@ -216,11 +221,20 @@ def replay_outputs(
             prepare(run.stage)
         threads = stack.enter_context(ThreadPoolExecutor(REFRESH_THREADS))
         run.stage.band_maker.parallel_map = threads.map
+        metrics = None
+        if options.metrics is not None and sequence.span is not None:
+            first_ts = sequence.span.first_ts
+            file = stack.enter_context(atomic_file(options.metrics.path))
+            metrics = DayMetrics(file, options.metrics.every_s, first_ts, settings, run)
         for output in run.outputs():
             summary.records = run.records
             bands = output.bands[-1] if output.bands else bands
             output.alerts = [*map(options.silences.mark, output.alerts)]
+            if metrics is not None:
+                metrics.add(output)
             yield output
+        if metrics is not None:
+            metrics.finish()
     summary.tasks_repeated = 0 if cluster is None else cluster.repeated
     stage = run.stage
     counts = stage.tally()
@@ -271,15 +285,17 @@ def _choose_run(
     cluster: Cluster | None,
 ) -> SingleReplay | ParallelReplay:
     speed, last_ts = options.speed, options.shown.to_ts
-    alone = speed is not None or last_ts is not None
+    alone = speed is not None or last_ts is not None or options.metrics is not None
     if alone and (cluster is not None or (options.workers or 1) > 1):
         raise ConfigError(
-            "a replay at a speed, or up to a time, runs in one process: leave out the workers"
+            "a replay at a speed, up to a time, or with metrics runs in one process: leave out the "
+            "workers"
         )
+    rows = options.rows if options.metrics is None else min(options.rows, METRICS_ROWS)
     if cluster is not None:
         shards = days.partition_count
         return ParallelReplay(days, settings, factories, options.rows, shards, cluster.begin)
     workers = 0 if alone else worker_count(days, options.workers)
     if workers:
         return ParallelReplay(days, settings, factories, options.rows, workers)
-    return SingleReplay(days, settings, factories, options.rows, speed, last_ts)
+    return SingleReplay(days, settings, factories, rows, speed, last_ts)

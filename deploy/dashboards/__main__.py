@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deploy.dashboards import alerts, bands, pipeline
+from deploy.dashboards import detectors, pipeline, symbol, venue
 
 FOLDER = Path(__file__).parents[1] / "grafana" / "dashboards"
 PAGES = {
+    "venue.json": venue.build,
+    "symbol.json": symbol.build,
+    "detectors.json": detectors.build,
     "pipeline.json": pipeline.build,
-    "alerts.json": alerts.build,
-    "bands.json": bands.build,
 }
 
 if __name__ == "__main__":

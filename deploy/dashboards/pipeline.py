@@ -24,6 +24,7 @@ STATUS = [
         "min(brinkwatch_ready)",
         limits=[(1, GREEN)],
         base=RED,
+        runbook="BrinkwatchNotReady",
     ),
     number(
         "Records that wait",
@@ -37,6 +38,7 @@ STATUS = [
         "max(brinkwatch_lag_seconds)",
         "s",
         [(10, AMBER), (60, RED)],
+        runbook="BrinkwatchBehind",
     ),
     number(
         "Last snapshot",
@@ -44,6 +46,7 @@ STATUS = [
         "time() - max(brinkwatch_snapshot_timestamp_seconds)",
         "s",
         [(60, AMBER), (300, RED)],
+        runbook="BrinkwatchSnapshotOld",
     ),
     number(
         "Last restore",
@@ -57,6 +60,7 @@ STATUS = [
         "How often the running processes have begun to read. More than one for each shard and the "
         "venue stage: Kafka failed them.",
         "sum(brinkwatch_lives_total)",
+        runbook="BrinkwatchStartsAgain",
     ),
 ]
 IN = [
@@ -174,6 +178,44 @@ OUT = [
         span=THIRD,
     ),
 ]
+DELIVERY = [
+    rates(
+        "Taken by receivers",
+        "Alerts each second that a receiver has taken.",
+        "brinkwatch_delivery_sent_total",
+        "receiver",
+        span=THIRD,
+    ),
+    rates(
+        "Attempts that fail",
+        "Each second; each is made again.",
+        "brinkwatch_delivery_failures_total",
+        "receiver",
+        span=THIRD,
+    ),
+    lines(
+        "Alerts that a receiver has not come to",
+        "Offsets of the alerts topic.",
+        Query("max by (receiver) (brinkwatch_delivery_waiting)", "{{receiver}}"),
+        span=THIRD,
+    ),
+]
+LATENESS = [
+    lines(
+        "How late alerts are",
+        "From the event time of a decision to its commit. Alerts of a recorded day that is "
+        "published again are not counted.",
+        Query(quantile(0.5, "brinkwatch_alert_delay_seconds"), "half"),
+        Query(quantile(0.99, "brinkwatch_alert_delay_seconds"), "99 %"),
+        unit="s",
+    ),
+    lines(
+        "Alerts later than 10 s",
+        "Share of the alerts of an hour; the objective is 1 %.",
+        Query("brinkwatch:alerts_late:ratio_1h", "of an hour"),
+        unit="percentunit",
+    ),
+]
 PROCESS = [
     lines(
         "The engine's work on one poll",
@@ -187,8 +229,7 @@ PROCESS = [
         "Processor",
         "Cores in use by each member.",
         Query(
-            'sum by (instance) (rate(process_cpu_seconds_total{job="brinkwatch"}'
-            "[$__rate_interval]))",
+            "sum by (instance) (rate(process_cpu_seconds_total[$__rate_interval]))",
             "{{instance}}",
         ),
         span=THIRD,
@@ -196,7 +237,7 @@ PROCESS = [
     lines(
         "Memory",
         "Held by each member.",
-        Query('process_resident_memory_bytes{job="brinkwatch"}', "{{instance}}"),
+        Query("process_resident_memory_bytes", "{{instance}}"),
         unit="bytes",
         span=THIRD,
     ),
@@ -214,6 +255,8 @@ def build() -> str:
             ("In", IN),
             ("Behind", BEHIND),
             ("Out", OUT),
+            ("Delivery", DELIVERY),
+            ("How late alerts are", LATENESS),
             ("The process", PROCESS),
         ],
     )

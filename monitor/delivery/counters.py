@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import time
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
+
+from monitor.metrics.catalogue import counter, gauge
 
 
 class DeliveryCounters:
     """All receivers of this process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, text: str) -> Counter:
-            return Counter(f"brinkwatch_delivery_{name}", text, ["receiver"], registry=registry)
-
-        def gauge(name: str, text: str) -> Gauge:
-            return Gauge(f"brinkwatch_delivery_{name}", text, ["receiver"], registry=registry)
-
-        self._sent = counter("sent_total", "Alerts that a receiver has taken")
-        self._failures = counter("failures_total", "Attempts that failed and are made again")
-        self._rejected = counter(
-            "rejected_total", "Alerts that a receiver does not take as they are: given up"
-        )
-        self._waiting = gauge(
-            "waiting", "Offsets of the alerts topic that a receiver has not come to"
-        )
-        self._up = gauge("up", "1 unless the last attempt failed")
-        self._last = gauge("last_success_timestamp_seconds", "When a receiver last took something")
+        self._sent = counter("delivery_sent_total", registry)
+        self._failures = counter("delivery_failures_total", registry)
+        self._rejected = counter("delivery_rejected_total", registry)
+        self._waiting = gauge("delivery_waiting", registry)
+        self._up = gauge("delivery_up", registry)
+        self._last = gauge("delivery_last_success_timestamp_seconds", registry)
 
     def begin(self, receiver: str) -> None:
         """Its series are there from now on: `rate` would not see the first event otherwise."""

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import structlog
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from monitor.core.contract.units import SECOND_NS
@@ -22,6 +22,7 @@ from monitor.core.event_time.clock_state import NEVER
 from monitor.core.venue.answers.frozen_venue import FrozenMaker, FrozenVenue
 from monitor.core.venue.answers.stress_test import Edge, StressTest, SystemGraph
 from monitor.core.venue.stage import VenueStage
+from monitor.metrics.catalogue import counter_family, gauge_family, one_gauge
 
 EVERY_NS = 10 * SECOND_NS
 """Event time between two graphs."""
@@ -117,22 +118,17 @@ class GraphCollector(Collector):
         """Nothing where the stage does not run; no system before the first graph."""
         if self.graph is None:
             return
-        text = "Graphs of the markets that were due and not made"
-        skipped = CounterMetricFamily("brinkwatch_system_skipped", text, labels=["why"])
+        skipped = counter_family("system_skipped_total")
         for why in SKIPPED:
             skipped.add_metric([why], self.graph.skipped[why])
         yield skipped
         if self.graph.last is None:
             return
         ts, system, seconds = self.graph.last
-        for name, text, value in (
-            ("reproduction_ratio", "Largest eigenvalue of what markets do to each other", system.r),
-            ("timestamp_seconds", "Event time that the graph is as of", ts / SECOND_NS),
-            ("seconds", "How long the graph took", seconds),
-        ):
-            yield GaugeMetricFamily(f"brinkwatch_system_{name}", text, value)
-        text = "Move of all markets together at which their rest jumps furthest, log distance"
-        critical = GaugeMetricFamily("brinkwatch_critical_factor_shock", text, labels=["side"])
+        yield one_gauge("system_reproduction_ratio", system.r)
+        yield one_gauge("system_timestamp_seconds", ts / SECOND_NS)
+        yield one_gauge("system_seconds", seconds)
+        critical = gauge_family("critical_factor_shock")
         for side, shock in zip(("fall", "rise"), system.critical, strict=True):
             if shock is not None:
                 critical.add_metric([side], shock.shock)

@@ -45,7 +45,7 @@ from monitor.kafka.reader import PartitionRecords, PollResult, Reader
 from monitor.kafka.transactions import CommitMetadata, Outbox, Transactions
 from monitor.live.progress_board import ProgressBoard
 from monitor.live.recent_refusals import RecentRefusals
-from monitor.metrics import Metrics
+from monitor.metrics.sidecar import Metrics
 
 PING_AFTER_S = 1.0
 """With nothing read for so long, Kafka is asked whether it is there."""
@@ -58,6 +58,8 @@ STEP_RECORDS_MIN = 16
 REPORTS_PER_STEP = 20
 """Each is about a second of one shard."""
 FOREIGN_HINT = "somebody else writes to this topic: let only brinkwatch do so"
+PROGRESS_S = 10.0
+"""How often it is counted which streams judge."""
 BEHIND_S = 2.0
 """A session further behind commits every `commit_s`; one that is not, as soon as it has news."""
 
@@ -116,6 +118,7 @@ class OwnerSession(abc.ABC):
         """Which log each of `positions` is in."""
         self.step_start_s: float | None = None
         """When (monotonic) the step under way began; None between two."""
+        self._next_progress_s = 0.0
         self.step_records = 0
         """How many records it takes in."""
         self._records_per_step = setup.config.kafka.poll_records
@@ -283,6 +286,7 @@ class OwnerSession(abc.ABC):
 
     async def end(self) -> None:
         """Close the connections; what was not committed is made again from its records."""
+        self.setup.metrics.streams.spans.pop(self.name, None)
         await self._connections.aclose()
 
     async def turn(self, is_stopping: Callable[[], bool] = lambda: False) -> None:
@@ -387,6 +391,10 @@ class OwnerSession(abc.ABC):
         """Seconds that the step took, without waiting for the thread."""
         began = time.perf_counter()
         self.process(polled)
+        now_s = time.monotonic()
+        if now_s >= self._next_progress_s:
+            self._next_progress_s = now_s + PROGRESS_S
+            self.setup.metrics.streams.spans[self.name] = self.stage.progress
         return time.perf_counter() - began
 
     def _commit_is_due(self) -> bool:

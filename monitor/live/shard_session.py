@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from aiokafka import TopicPartition
 
 from monitor.core.event_time.clock_state import NEVER
@@ -36,15 +37,21 @@ class ShardSession(OwnerSession):
         """Up to where windows are in reports."""
 
     def process(self, polled: PollResult) -> None:
+        features = self.setup.metrics.features
         if polled.controls:
-            self.shard.control(polled.controls)
+            features.take(self.shard.control(polled.controls))
         for part in polled.parts:
             batch = part.decode()
             self.setup.metrics.count_left_out(batch.left_out)
             self.setup.metrics.count_tombstones(part.topic, part.tombstones)
-            self.shard.step(batch)
+            features.take(self.shard.step(batch))
             self.refuse(part, batch.refused, self.shard.jumped)
         self.setup.progress_board.write(self.partition, self.shard.closed_ns, self.shard.latest_ns)
+
+    async def end(self) -> None:
+        symbols = self.shard.symbols
+        self.setup.metrics.features.forget(symbols.names(np.arange(len(symbols))))
+        await super().end()
 
     def time_elsewhere_ns(self) -> int:
         return self.setup.progress_board.time_elsewhere_ns(self.partition)

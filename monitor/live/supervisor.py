@@ -17,7 +17,7 @@ from monitor.kafka.clients import UnreachableError
 from monitor.kafka.logs.identity import LogChangedError
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets
 from monitor.live.recent_refusals import RecentRefusals
-from monitor.metrics import Metrics
+from monitor.metrics.sidecar import Metrics
 
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 FIRST_S = 300.0

@@ -69,6 +69,7 @@ class VenueSession(OwnerSession):
         self.graph = CascadeGraph()
         setup.metrics.graph_collector.graph = self.graph
         self._silences: SilenceFollower | None = None
+        self._has_shown_firing = False
         self._decided_ns = NEVER
         """Event time that the stage had passed after the last step."""
         self._next_count_s = 0.0
@@ -119,12 +120,16 @@ class VenueSession(OwnerSession):
             await self._silences.stop()
         self._threads.shutdown(wait=False)
         self.graph.stop()
+        self.setup.metrics.firing.restart(())
         self._thread.shutdown(wait=False)
         await super().end()
 
     def process(self, polled: PollResult) -> None:
         alerts_before, cells_before = self.venue.alert_count, self.venue.cells
         output = StageOutput()
+        if not self._has_shown_firing:
+            self._has_shown_firing = True
+            self.setup.metrics.firing.restart(map(self._mark, self.venue.firing_alerts()))
         if polled.controls:
             self.venue.control(polled.controls)
         for part in polled.parts:
@@ -142,6 +147,8 @@ class VenueSession(OwnerSession):
             self._receive_record(record)
         self._add_output(output, self.venue.advance())
         self._decided_ns = self.venue.passed_ns
+        output.alerts = [*map(self._mark, output.alerts)]
+        self.setup.metrics.firing.follow(output.alerts)
         if output.bands:
             self.setup.metrics.band_collector.last = output.bands[-1]
             self._count_unstated()
@@ -149,7 +156,7 @@ class VenueSession(OwnerSession):
         # After a restart the stage makes again what is published already: that is not sent.
         before = self.transactions.metadata
         published = before.alerts + len(self.outbox.alerts)
-        self._publish(output.alerts[max(0, published - alerts_before) :])
+        self.outbox.alerts += output.alerts[max(0, published - alerts_before) :]
         published = before.cells + len(self.outbox.bands)
         new_cells = output.bands[max(0, published - cells_before) :]
         self.outbox.bands += [band_records(cell) for cell in new_cells]
@@ -159,9 +166,10 @@ class VenueSession(OwnerSession):
         await super().commit(snapshot)
         log_alerts(alerts)
 
-    def _publish(self, alerts: list[Alert]) -> None:
+    def _mark(self, alert: Alert) -> Alert:
+        """The alert with the silence that covers it."""
         silences = Silences() if self._silences is None else self._silences.silences
-        self.outbox.alerts += map(silences.mark, alerts)
+        return silences.mark(alert)
 
     def _count_unstated(self) -> None:
         """Now and then: rules change seldom, and all markets are looked at."""

@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from deploy.dashboards.__main__ import FOLDER, PAGES
-from deploy.dashboards.panels import SOURCE
+from deploy.dashboards.panels import PROVISIONED, SOURCE
+from deploy.runbooks import PAGE as KINDS_PAGE
+from deploy.runbooks import render as render_kinds
 from monitor.config import Config, load
-from monitor.metrics import Metrics
-from tests.core.venue.test_state import BASE, deposit, fill, run
+from monitor.metrics.catalogue import CATALOGUE
 from tests.support import ROOT, program
 
 DEPLOY = ROOT / "deploy"
@@ -208,7 +209,7 @@ def provisioned(path: str) -> Any:
 
 def test_grafana_finds_its_source_and_its_dashboards() -> None:
     (source,) = provisioned("datasources/prometheus.yaml")["datasources"]
-    assert source["uid"] == SOURCE.uid
+    assert source["uid"] == PROVISIONED
     host, port = source["url"].removeprefix("http://").split(":")
     assert SERVICES[host]["ports"][0].endswith(f":{port}")
     scrape = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
@@ -248,31 +249,80 @@ def test_every_panel_is_whole(name: str) -> None:
     assert len(set(places)) == len(places)
 
 
+RULES = {
+    name: yaml.safe_load((DEPLOY / "prometheus" / f"{name}.yml").read_text())["groups"]
+    for name in ("rules", "market", "recording")
+}
+ALERT_RULES = [r for groups in RULES.values() for g in groups for r in g["rules"] if "alert" in r]
+RECORDED = {
+    r["record"] for groups in RULES.values() for g in groups for r in g["rules"] if "record" in r
+}
+RUNBOOKS = ROOT / "docs" / "runbooks"
+
+
 def test_every_metric_that_is_asked_for_is_in_the_catalogue() -> None:
-    metrics = Metrics()
-    _, (*_, metrics.band_collector.last) = run([*BASE, deposit("a", 60), fill("a", "buy", 10)])
-    names = {sample for family in metrics.registry.collect() for sample in sampled(family)}
-    names |= {f"brinkwatch_{name}_total" for name in ("events", "late", "refused", "windows")}
-    names |= {"brinkwatch_duplicates_total", "brinkwatch_event_timestamp_seconds"}
-    names |= {"brinkwatch_watermark_seconds"}
-    names |= {"brinkwatch_forced_fills_total", "brinkwatch_system_skipped_total"}
-    names |= {"brinkwatch_system_reproduction_ratio"}
     texts = [t["expr"] for n in PAGES for p in panels(n) for t in p.get("targets", ())]
-    rules = yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text())
-    texts += [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
-    asked = {name for text in texts for name in re.findall(r"brinkwatch_\w+|process_\w+", text)}
-    assert asked - names == set()
+    texts += [r["expr"] for groups in RULES.values() for g in groups for r in g["rules"]]
+    asked = {name for text in texts for name in re.findall(r"[a-z]\w*:[\w:]+|brinkwatch_\w+", text)}
+    shown = {n.removesuffix(end) for n in asked for end in ("_bucket", "_count", "_sum")}
+    histograms = {name for name, spec in CATALOGUE.items() if spec.type == "histogram"}
+    plain = {n for n in asked if not any(n.startswith(f"{h}_") for h in histograms & shown)}
+    assert plain - CATALOGUE.keys() - RECORDED == set()
 
 
-def sampled(family: Any) -> list[str]:
-    ends = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], "info": ["_info"]}
-    return [family.name + end for end in ends.get(family.type, [""])]
+def test_every_alert_rule_says_how_grave_it_is_and_what_to_do() -> None:
+    for rule in ALERT_RULES:
+        assert rule["labels"]["severity"] in ("critical", "warning", "info")
+        notes = rule["annotations"]
+        assert set(notes) == {"summary", "description", "runbook_url"}
+        assert notes["runbook_url"].rsplit("/", 1)[1] == rule["alert"]
 
 
-@pytest.mark.parametrize("check", [["check", "config"], ["check", "rules"], ["test", "rules"]])
+def test_the_page_of_kinds_is_what_alerts_say() -> None:
+    assert KINDS_PAGE.read_text("utf-8") == render_kinds()
+
+
+def test_every_runbook_that_a_panel_links_to_is_there() -> None:
+    for name in PAGES:
+        for url in re.findall(r"\$\{runbooks\}/(\w+)", (FOLDER / name).read_text()):
+            assert (RUNBOOKS / f"{url}.md").is_file(), url
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_every_query_is_of_the_chosen_job_and_only_of_variables_that_are_there(name: str) -> None:
+    whole = json.loads((FOLDER / name).read_text())
+    names = {variable["name"] for variable in whole["templating"]["list"]}
+    for panel in panels(name):
+        for target in panel.get("targets", ()):
+            text = target["expr"]
+            for metric in re.findall(r"\b(?:brinkwatch|process)_\w+|\banomaly:\w+", text):
+                assert f'{metric}{{job=~"$job"' in text
+            assert set(re.findall(r"\$([a-z]+)", text)) <= names
+    (marks,) = (a for a in whole["annotations"]["list"] if a.get("name") == "incidents")
+    assert "brinkwatch_alert_since_timestamp_seconds" in marks["expr"]
+
+
+def test_every_alert_rule_has_a_page_and_a_case_in_which_it_fires() -> None:
+    names = {rule["alert"] for rule in ALERT_RULES}
+    pages = [page for page in RUNBOOKS.glob("*.md") if page != KINDS_PAGE]
+    assert {page.stem for page in pages} == names
+    for page in pages:
+        assert re.match(rf"# {page.stem}\n.+\n## Look at\n.+\n## Do\n", page.read_text(), re.DOTALL)
+    cases = yaml.safe_load((DEPLOY / "prometheus" / "rules_test.yml").read_text())["tests"]
+    fires = {c["alertname"] for case in cases for c in case["alert_rule_test"] if "exp_alerts" in c}
+    assert fires == names
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        ["check", "config", "--lint=all", "--lint-fatal", "prometheus.yml"],
+        ["check", "rules", "--lint=all", "--lint-fatal", *(f"{name}.yml" for name in RULES)],
+        ["test", "rules", "rules_test.yml"],
+    ],
+    ids=lambda check: " ".join(check[:2]),
+)
 def test_prometheus_takes_its_configuration_and_its_rules(check: list[str]) -> None:
-    file = {"config": "prometheus.yml", "rules": "rules.yml"}[check[1]]
-    file = "rules_test.yml" if check[0] == "test" else file
-    command = [program("promtool"), *check, file]
+    command = [program("promtool"), *check]
     done = subprocess.run(command, cwd=DEPLOY / "prometheus", capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

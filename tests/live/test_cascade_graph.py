@@ -13,7 +13,7 @@ from monitor.live import cascade_graph
 from monitor.live.cascade_graph import EVERY_NS, CascadeGraph, GraphCollector
 from tests.core.venue.test_critical_shocks import HOLDERS, THIN, book
 from tests.core.venue.test_state import mark, run
-from tests.test_band_metrics import shown
+from tests.metrics.test_bands import shown
 
 
 def venue() -> Engine:

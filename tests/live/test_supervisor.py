@@ -12,7 +12,7 @@ from monitor.kafka.clients import UnreachableError
 from monitor.kafka.logs.identity import LogChangedError
 from monitor.live import supervisor as module
 from monitor.live.supervisor import Supervisor
-from monitor.metrics import Metrics
+from monitor.metrics.sidecar import Metrics
 
 
 class Session:

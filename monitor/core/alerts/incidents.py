@@ -293,6 +293,11 @@ class Incidents:
         incident.published = {part.key: part.excess for part in incident.finding.all_parts}
         return dataclasses.replace(incident)
 
+    @property
+    def firing(self) -> list[Incident]:
+        """Those that are published and not resolved."""
+        return [i for i in self._open.values() if i.sequence and i.status != "resolved"]
+
     def snapshot(self) -> dict[str, Any]:
         """The incidents that are open, and those that may be reopened."""
         return {

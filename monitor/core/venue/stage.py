@@ -267,6 +267,11 @@ class VenueStage(Stateful):
         self._stakes.forget()
         return StageOutput(alerts, every_bands)
 
+    def firing_alerts(self) -> list[Alert]:
+        """An alert for each incident that fires, as it stands now; no part of the output."""
+        every = self._incidents.firing
+        return [self._alert_builder.build(incident, self._stake_of(incident)) for incident in every]
+
     def _stake_of(self, incident: Incident) -> MarketStake | None:
         """What was at stake in its first market when it was decided."""
         return self._stakes.find(incident.symbols[0], self._alert_builder.decision_ns(incident))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from monitor.band_metrics import BandCollector
 from monitor.core.bands.records import EDGES_PCT
+from monitor.metrics.bands import BandCollector
 from tests.core.venue.test_state import BASE, deposit, fill, mark, run, table
 
 

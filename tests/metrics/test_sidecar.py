@@ -10,7 +10,8 @@ from monitor.core.accounts.liquidation_outcomes import FORCED_CAUSES, VERDICTS, 
 from monitor.core.event_time.admission import RecordCounts
 from monitor.core.event_time.clock_state import NEVER
 from monitor.kafka.transactions import Outbox
-from monitor.metrics import EngineCollector, Metrics
+from monitor.metrics.engine import EngineCollector
+from monitor.metrics.sidecar import Metrics
 from monitor.silences.silence import AlertSilence, Silences
 from tests.core.accounts.test_liquidation_outcomes import (
     advanced,

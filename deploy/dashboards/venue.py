@@ -1,8 +1,19 @@
-"""Liquidation bands: what would be forced, how near, what the book would take, what was forced."""
+"""The venue: what fires and what is at stake now, bands, cascades, what was forced."""
 
 from __future__ import annotations
 
-from deploy.dashboards.panels import AMBER, RED, Query, lines, number, page, ranking, rates
+from deploy.dashboards.firing import FIRING, OVER_TIME, STANDING
+from deploy.dashboards.panels import (
+    AMBER,
+    RED,
+    Query,
+    heat,
+    lines,
+    number,
+    page,
+    ranking,
+    rates,
+)
 
 SIDES = {"long": "fall", "short": "rise"}
 """Each side, and the move of the mark that forces it."""
@@ -57,6 +68,7 @@ NOW = [
         "max(brinkwatch_pools_unknown) / (max(brinkwatch_pools) > 0)",
         unit="percentunit",
         limits=[(0.01, AMBER), (0.1, RED)],
+        runbook="BrinkwatchPoolsUnknown",
     ),
     number(
         "Margins assumed",
@@ -71,19 +83,23 @@ NOW = [
     number(
         "Behind the newest record",
         "Event time from the bands to the newest record.",
-        "max(brinkwatch_event_timestamp_seconds) - max(brinkwatch_bands_timestamp_seconds)",
+        "clamp_min(max(brinkwatch_event_timestamp_seconds) "
+        "- max(brinkwatch_bands_timestamp_seconds), 0)",
         unit="s",
         limits=[(60, AMBER), (600, RED)],
+        runbook="BrinkwatchBandsOld",
     ),
 ]
-BY_DISTANCE = [
-    lines(
+HEAT = [
+    heat(
         f"{side.capitalize()}s forced, by distance",
-        f"Notional forced by a {move} of so many percent or less, all markets, quote currency.",
+        f"Notional forced by a {move} of so many percent or less, all markets, quote currency. A "
+        "colour that comes nearer to 0 is a crowd that the price runs into.",
         Query(
             f"sum by (within_pct) ({_gauge('forced_notional', side=side)})",
             "{{within_pct}} %",
         ),
+        span=12,
     )
     for side, move in SIDES.items()
 ]
@@ -129,6 +145,7 @@ CASCADES_NOW = [
         "move; from 1 on a move does not stop by itself.",
         "max(brinkwatch_system_reproduction_ratio)",
         limits=[(0.5, AMBER), (1, RED)],
+        runbook="BrinkwatchMarketsUnstable",
     ),
     number(
         "Markets near a critical shock",
@@ -188,16 +205,19 @@ FORCED = [
 def build() -> str:
     """The dashboard's JSON."""
     return page(
-        "brinkwatch-bands",
-        "brinkwatch: liquidation bands",
-        "What would be forced, how near it is, what the book would take, and what was forced.",
+        "brinkwatch-venue",
+        "brinkwatch: the venue",
+        "What fires, what is at stake, how near it is, what the books would take, what was forced.",
         [
-            ("Now", NOW),
-            ("By distance", BY_DISTANCE),
-            ("By market", BY_MARKET),
-            ("The book", ABSORBED),
+            ("Now", STANDING),
+            ("What fires", FIRING),
+            ("At stake", NOW),
+            ("Bands", HEAT),
             ("Cascades now", CASCADES_NOW),
             ("Cascades", CASCADES),
+            ("By market", BY_MARKET),
+            ("The book", ABSORBED),
             ("Forced", FORCED),
+            ("Incidents", OVER_TIME),
         ],
     )
