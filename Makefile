@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: demo live kafka stack test soak fuzz check bench bench-compare bench-detect bench-live bench-rivals speed-page \
-	dashboards picture assets lock clean
+	dashboards picture assets lock sbom clean
 
 demo: $(READY)
 	-@$(MAKE) --silent assets
@@ -139,6 +139,11 @@ lock: $(READY)
 	$(BIN)/python $(COMPILE) --constraint requirements.lock \
 		--build-deps-for wheel --only-build-deps --output-file deploy/build.lock pyproject.toml
 	$(BIN)/python $(COMPILE) --output-file $(OTHERS)/requirements.lock $(OTHERS)/requirements.in
+
+# What the image holds beside its base, as CycloneDX.
+sbom: $(READY)
+	$(BIN)/python -m deploy.sbom dist/brinkwatch.cdx.json
+	@echo "dist/brinkwatch.cdx.json"
 
 clean:
 	rm -rf $(VENV) $(ASSETS) demo-out bench-out stack-out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
