@@ -32,21 +32,22 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *arguments], capture_output=True, text=True)
 
 
-def manifests(*settings: str) -> dict[str, dict[str, Any]]:
-    """What the chart makes, by kind; of several of a kind the last."""
-    return _manifests(settings)
-
-
 @cache
-def _manifests(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+def manifests(*settings: str) -> list[dict[str, Any]]:
+    """What the chart makes."""
     options = [option for setting in settings for option in ("--set", setting)]
     done = helm("template", "brinkwatch", str(CHART), "--namespace", "risk", *options)
     assert done.returncode == 0, done.stderr
-    return {each["kind"]: each for each in yaml.safe_load_all(done.stdout) if each}
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+def by_kind(*settings: str) -> dict[str, dict[str, Any]]:
+    """The same by kind; of several of a kind the last."""
+    return {each["kind"]: each for each in manifests(*settings)}
 
 
 def pod(*settings: str) -> dict[str, Any]:
-    spec: dict[str, Any] = manifests(*settings)["StatefulSet"]["spec"]["template"]["spec"]
+    spec: dict[str, Any] = by_kind(*settings)["StatefulSet"]["spec"]["template"]["spec"]
     return spec
 
 
@@ -75,7 +76,7 @@ def test_the_values_fit_their_schema_and_a_mistyped_one_does_not() -> None:
 
 def test_rules_and_dashboards_are_those_of_deploy() -> None:
     deploy = ROOT / "deploy"
-    assert (CHART / "files" / "rules.yml").resolve() == deploy / "prometheus" / "rules.yml"
+    assert (CHART / "files" / "prometheus").resolve() == deploy / "prometheus"
     assert (CHART / "files" / "dashboards").resolve() == deploy / "grafana" / "dashboards"
 
 
@@ -104,13 +105,13 @@ def test_no_container_is_root_or_writes_but_to_volumes() -> None:
 
 def test_every_mount_has_its_volume_and_every_secret_its_files() -> None:
     settings = "secrets={kafka,pager}"
-    claims = manifests(settings)["StatefulSet"]["spec"]["volumeClaimTemplates"]
+    claims = by_kind(settings)["StatefulSet"]["spec"]["volumeClaimTemplates"]
     spec = pod(settings)
     volumes = {each["name"] for each in spec["volumes"]} | {c["metadata"]["name"] for c in claims}
     mounts = spec["containers"][0]["volumeMounts"]
     assert {mount["name"] for mount in mounts} == volumes
     assert {"/run/secrets/kafka", "/run/secrets/pager"} <= {mount["mountPath"] for mount in mounts}
-    kept = manifests("state.persistent=false")["StatefulSet"]["spec"]
+    kept = by_kind("state.persistent=false")["StatefulSet"]["spec"]
     assert "volumeClaimTemplates" not in kept
     assert "state" in {each["name"] for each in pod("state.persistent=false")["volumes"]}
 
@@ -141,7 +142,7 @@ def test_a_busy_sidecar_is_not_killed() -> None:
 
 
 def test_what_selects_pods_selects_these() -> None:
-    every = manifests(*ALL)
+    every = by_kind(*ALL)
     labels = every["StatefulSet"]["spec"]["template"]["metadata"]["labels"]
     selectors = [
         every["Service"]["spec"]["selector"],
@@ -158,14 +159,18 @@ def test_what_selects_pods_selects_these() -> None:
 
 
 def test_the_operator_gets_the_rules_as_prometheus_does() -> None:
-    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules.yml").read_text())
-    assert manifests(*ALL)["PrometheusRule"]["spec"] == rules
+    prometheus = ROOT / "deploy" / "prometheus"
+    settings = yaml.safe_load((prometheus / "prometheus.yml").read_text())
+    files = [file for pattern in settings["rule_files"] for file in prometheus.glob(pattern)]
+    rules = [each["spec"] for each in manifests(*ALL) if each["kind"] == "PrometheusRule"]
+    assert rules
+    assert rules == [yaml.safe_load(file.read_text()) for file in sorted(files)]
 
 
 def test_members_are_counted_by_who_scales_alone() -> None:
-    assert manifests()["StatefulSet"]["spec"]["replicas"] == VALUES["replicas"]
-    assert {"ServiceMonitor", "PrometheusRule", "ScaledObject"}.isdisjoint(manifests())
-    scaled = manifests(*ALL)
+    assert by_kind()["StatefulSet"]["spec"]["replicas"] == VALUES["replicas"]
+    assert {"ServiceMonitor", "PrometheusRule", "ScaledObject"}.isdisjoint(by_kind())
+    scaled = by_kind(*ALL)
     assert "replicas" not in scaled["StatefulSet"]["spec"]
     (trigger,) = scaled["ScaledObject"]["spec"]["triggers"]
     assert trigger["metadata"]["query"] == 'sum(brinkwatch_lag_records{namespace="risk"})'
