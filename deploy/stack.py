@@ -234,7 +234,10 @@ def _watch(
             if status:
                 publisher.check()
             is_publishing = False
-            console.say("the day is over; everything else goes on until Ctrl-C")
+            console.say(
+                "the day is over, and soon the rules will say that its topics are silent; "
+                "all else goes on until Ctrl-C"
+            )
         for alert in _alerts(places):
             if alert["fingerprint"] not in shown:
                 shown.add(alert["fingerprint"])

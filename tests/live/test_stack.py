@@ -37,7 +37,7 @@ def test_an_alert_reaches_alertmanager_and_an_interrupt_ends_all(
     mark = uuid.uuid4().hex
     command = [sys.executable, "-u", "-m", "deploy.stack", "--out", str(tmp_path)]
     with subprocess.Popen(
-        [*command, "--minutes", "12", "--speed", "100"],
+        [*command, "--minutes", "8", "--speed", "20"],
         cwd=ROOT,
         env={**os.environ, "MARK": mark},
         stdout=subprocess.PIPE,
@@ -47,14 +47,16 @@ def test_an_alert_reaches_alertmanager_and_an_interrupt_ends_all(
         assert process.stdout is not None
         try:
             shown = []
+            # Not faster: Alertmanager shows no alert that is resolved, and it is asked each second.
             for line in process.stdout:
                 shown.append(line)
-                if line.startswith("after "):
+                # Rules of Prometheus come there too; theirs are called Brinkwatch...
+                if re.match(r"after \d+ s: \w+ (?!Brinkwatch)", line):
                     break
             text = "".join(shown)
             places = dict(re.findall(r"^(Alertmanager|Prometheus) +(http://[\d.:]+)", text, re.M))
             alerts = read_json(f"{places['Alertmanager']}/api/v2/alerts")
-            assert {alert["labels"].get("source") for alert in alerts} == {"brinkwatch"}
+            assert "brinkwatch" in {alert["labels"].get("source") for alert in alerts}
             (scraped,) = read_json(f"{places['Prometheus']}/api/v1/targets")["data"][
                 "activeTargets"
             ]
