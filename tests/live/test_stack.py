@@ -37,7 +37,7 @@ def test_an_alert_reaches_alertmanager_and_an_interrupt_ends_all(
     mark = uuid.uuid4().hex
     command = [sys.executable, "-u", "-m", "deploy.stack", "--out", str(tmp_path)]
     with subprocess.Popen(
-        [*command, "--minutes", "8", "--speed", "20"],
+        [*command, "--minutes", "20", "--speed", "40"],
         cwd=ROOT,
         env={**os.environ, "MARK": mark},
         stdout=subprocess.PIPE,
