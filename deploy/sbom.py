@@ -83,7 +83,8 @@ def _licence(name: str, version: str) -> str | None:
         package = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return None
-    return package.get("License-Expression") if package["Version"] == version else None
+    is_same = package["Version"] == version and "License-Expression" in package
+    return package["License-Expression"] if is_same else None
 
 
 def main(out: Path) -> None:

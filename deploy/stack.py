@@ -272,10 +272,10 @@ def main() -> int:
         run_stack(arguments.out, arguments.minutes, arguments.speed, console)
     except KeyboardInterrupt:
         console.say(f"everything is stopped; logs and data stay in {arguments.out}")
-        return 0
     except BrinkwatchError as error:
         print_error(str(error))
         return 2 if isinstance(error, ConfigError) else 1
+    return 0
 
 
 if __name__ == "__main__":
