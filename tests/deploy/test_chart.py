@@ -21,6 +21,8 @@ CHART = ROOT / "deploy" / "helm" / "brinkwatch"
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 OPTIONAL = ("serviceMonitor", "prometheusRule", "dashboards", "autoscaling")
+KUBERNETES = "1.31.0"
+"""What a Helm without a cluster is to think of; one built by Go would think of 1.20."""
 ALL = [f"{name}.enabled=true" for name in OPTIONAL]
 
 
@@ -36,7 +38,8 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
 def manifests(*settings: str) -> list[dict[str, Any]]:
     """What the chart makes."""
     options = [option for setting in settings for option in ("--set", setting)]
-    done = helm("template", "brinkwatch", str(CHART), "--namespace", "risk", *options)
+    where = "--namespace", "risk", "--kube-version", KUBERNETES
+    done = helm("template", "brinkwatch", str(CHART), *where, *options)
     assert done.returncode == 0, done.stderr
     return [each for each in yaml.safe_load_all(done.stdout) if each]
 
