@@ -14,7 +14,7 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from detectors.calibration.calibrator import BLOCK_WINDOWS
+from detectors.calibration.calibrator import BLOCK_WINDOWS, OWN_BLOCKS
 from detectors.calibration.tail_prior import READY_BLOCKS
 from monitor.config import Config
 from monitor.console import Console
@@ -127,10 +127,11 @@ def learning_seconds(config: Config) -> dict[str, float]:
     windows: dict[str, float] = {}
     for stream, factory in zip(settings.streams, detector_factories(config.streams), strict=True):
         detector = factory()
-        # Without a theory of its scores, and without other markets' scores, a stream waits until it
-        # has seen enough of them.
-        begins = detector.log_likelihood or tail_prior(stream, settings.time.windows_per_day)
-        calibrating = 0 if begins else READY_BLOCKS * BLOCK_WINDOWS
+        # Without a theory of its scores, a stream waits until it has seen enough of them: a block,
+        # where other markets lend theirs.
+        lent = tail_prior(stream, settings.time.windows_per_day)
+        blocks = 0 if detector.log_likelihood else OWN_BLOCKS if lent else READY_BLOCKS
+        calibrating = blocks * BLOCK_WINDOWS
         learning = max(getattr(detector, "warm_up", 0), calibrating)
         windows[stream.detector] = max(learning, windows.get(stream.detector, 0))
     if settings.account_bursts.streams:

@@ -17,7 +17,7 @@ ROOMS = (
     ("calibration",),
     ("usual_values", "window_run"),
     ("base", "row_detector"),
-    ("burst", "ratio", "level_shift", "record_high", "account_burst", "joint"),
+    ("burst", "ratio", "level_shift", "record_high", "account_burst", "joint", "drift"),
     ("contrib", "river_adapter", "conformance"),
 )
 """Lowest first. A room imports from itself and from those below."""

@@ -130,7 +130,7 @@ def test_a_speed_is_kept(kafka: str, tmp_path: Path) -> None:
 def test_topics_are_created_once_and_alike(kafka: str) -> None:
     config = configuration(kafka)
     made = create_topics(config, 3, Console(True))["created"]
-    assert len(made) == 8 + 6
+    assert len(made) == 8 + 7
     assert create_topics(config, 3, Console(True))["created"] == []
     assert asyncio.run(topics.venue_partitions(Clients(config.kafka), config))[0] == 3
     with pytest.raises(ConfigError, match="has 3 partitions, not 5"):
