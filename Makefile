@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo live kafka test soak fuzz check bench bench-compare bench-detect bench-live bench-rivals speed-page \
-	dashboards picture assets lock clean
+.PHONY: demo live kafka stack test soak fuzz check bench bench-compare bench-detect bench-live bench-rivals speed-page \
+	dashboards picture assets lock sbom clean
 
 demo: $(READY)
 	-@$(MAKE) --silent assets
@@ -17,6 +17,11 @@ live: $(READY)
 
 kafka: $(READY)
 	$(BIN)/brinkwatch kafka
+
+# Kafka, Alertmanager, Prometheus and the sidecar on loopback, and a simulated day published to it; until
+# Ctrl-C, which leaves nothing running.
+stack: $(READY)
+	$(BIN)/python -m deploy.stack $(if $(SPEED),--speed $(SPEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 # In two processes: one of them waits for Kafka most of the time.
 test: $(READY)
@@ -135,5 +140,10 @@ lock: $(READY)
 		--build-deps-for wheel --only-build-deps --output-file deploy/build.lock pyproject.toml
 	$(BIN)/python $(COMPILE) --output-file $(OTHERS)/requirements.lock $(OTHERS)/requirements.in
 
+# What the image holds beside its base, as CycloneDX.
+sbom: $(READY)
+	$(BIN)/python -m deploy.sbom dist/brinkwatch.cdx.json
+	@echo "dist/brinkwatch.cdx.json"
+
 clean:
-	rm -rf $(VENV) $(ASSETS) demo-out bench-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ASSETS) demo-out bench-out stack-out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

