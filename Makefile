@@ -103,7 +103,7 @@ $(VENV)/others/.ready: $(OTHERS)/requirements.lock $(READY)
 
 # What reports draw with (uPlot, ECharts), from npm's packages: exactly those of the lock, with their
 # licences. Only `--report` needs them, so without npm everything else goes on.
-ASSETS := replay/report/assets
+ASSETS := monitor/page/assets
 PACKED := deploy/report/node_modules
 assets: $(ASSETS)/LICENSES.txt
 $(ASSETS)/LICENSES.txt: deploy/report/package-lock.json

@@ -5,14 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from monitor.core.alerts.formatting import format_iso, format_number
 from monitor.core.margin.mark_response import LATENCY_S
-from replay.report.document import GRAPHS, LINES, format_move, make_document
+from monitor.page.document import COMPONENTS, GRAPHS, LINES, format_move, make_document
 
 STRESS_ASSETS = (*LINES, *GRAPHS)
-PAGE_FILES = ("page.css", "common.js", "stress.js")
+PAGE_FILES = (
+    COMPONENTS / "page.css",
+    COMPONENTS / "common.js",
+    Path(__file__).parent / "scripts" / "stress.js",
+)
 CHARTS = {
     "after": "Where the mark comes to rest",
     "forced": "What is forced",
