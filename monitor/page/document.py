@@ -12,8 +12,19 @@ from typing import Any
 from monitor.errors import BrinkwatchError
 
 HERE = Path(__file__).parent
-COMPONENTS = HERE / "components"
-"""Our own styles and scripts that pages share."""
+STYLE = HERE / "components" / "page.css"
+COMPONENTS = (
+    STYLE,
+    *(
+        HERE / "components" / f"{name}.js"
+        for name in (
+            "format", "arrays", "element", "data_table", "line_chart", "heat_map", "incidents",
+            "swim_lanes", "incident_card",
+        )
+    ),
+)  # fmt: skip
+"""The style, and the scripts of what pages are built of, in the order in which they run: each says
+at its top what `data` its element takes."""
 ASSETS = HERE / "assets"
 """What charts are drawn with; `make assets` fetches it."""
 LINES = ("uPlot.min.css", "uPlot.iife.min.js")
@@ -51,8 +62,8 @@ def make_document(
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(title)}</title>\n{styles}</head>\n<body>\n{body}\n"
-        f"{_licenses() if assets else ''}"
+        f"<title>{escape(title)}</title>\n{styles}</head>\n<body>\n<main>\n{body}\n"
+        f"{_licenses() if assets else ''}</main>\n"
         f"<script>const REPORT = {_script_json(data)};</script>\n{scripts}</body>\n</html>\n"
     )
 

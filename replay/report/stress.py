@@ -13,11 +13,7 @@ from monitor.core.margin.mark_response import LATENCY_S
 from monitor.page.document import COMPONENTS, GRAPHS, LINES, format_move, make_document
 
 STRESS_ASSETS = (*LINES, *GRAPHS)
-PAGE_FILES = (
-    COMPONENTS / "page.css",
-    COMPONENTS / "common.js",
-    Path(__file__).parent / "scripts" / "stress.js",
-)
+PAGE_FILES = (*COMPONENTS, Path(__file__).parent / "scripts" / "stress.js")
 CHARTS = {
     "after": "Where the mark comes to rest",
     "forced": "What is forced",
@@ -72,10 +68,10 @@ def _body(
     left_out = len(largest) - len(drawn)
     note = f" Curves: the {len(drawn)} markets of the largest open notional." if left_out else ""
     charts = "\n".join(
-        f'<section class="chart"><h3>{head}</h3><div class="plot" id="{place}"></div></section>'
+        f'<section class="chart"><h3>{head}</h3><line-chart id="{place}"></line-chart></section>'
         for place, head in CHARTS.items()
     )
-    return f"""<h1>What a move of each mark would force</h1>
+    return f"""<div class="masthead" id="top"><h1>What a move of each mark would force</h1></div>
 <p class="soft">{escape(day)}, as of {format_iso(result["at"])}. A mark that follows its book is
 taken to do so for {LATENCY_S:g} s.</p>
 <p>Never a stopping price: each answer is a range over how much of the book survives, here
@@ -136,7 +132,8 @@ def _market_table(
             f"<td>{format_number(open_notional[name])}</td>{cells}</tr>"
         )
     return (
-        '<div class="scroll"><table><caption>Critical shocks, and how much further the mark jumps '
+        '<div class="scroll" tabindex="0" role="region" aria-label="Critical shocks"><table>'
+        "<caption>Critical shocks, and how much further the mark jumps "
         "there; the market of the largest open notional first</caption><thead><tr><th>market</th>"
         f"<th>mark</th><th>open notional</th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
         "</table></div>"
@@ -169,11 +166,11 @@ def _system(system: dict[str, Any]) -> str:
 notional, red where it moves itself by as much as it moves; an arrow's width is k, its number the
 accounts that carry it (index: outside prices that follow a book). The table has the
 same.</span></p>
-<div class="graph" id="graph" role="img" aria-label="Which market moves which; see the table">
-</div>
-<div class="scroll"><table><caption>k: how far the second market's mark moves for each unit that
-the first one's moves; of R: the share of it that the edge carries; largest: the accounts that send
-most</caption>
+<market-graph class="graph" id="graph" role="img"
+aria-label="Which market moves which; see the table"></market-graph>
+<div class="scroll" tabindex="0" role="region" aria-label="Which market moves which">
+<table><caption>k: how far the second market's mark moves for each unit that the first one's moves;
+of R: the share of it that the edge carries; largest: the accounts that send most</caption>
 <thead><tr><th>from</th><th class="left">to</th><th class="left">move</th><th>k</th>
 <th>of R</th>
 <th>accounts</th><th class="left">largest</th></tr></thead><tbody>{rows}</tbody></table></div>"""
