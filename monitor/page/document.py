@@ -51,7 +51,7 @@ def make_document(
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(title)}</title>\n{styles}</head>\n<body>\n{body}\n"
+        f"<title>{escape(title)}</title>\n{styles}</head>\n<body>\n<main>\n{body}\n</main>\n"
         f"{_licenses() if assets else ''}"
         f"<script>const REPORT = {_script_json(data)};</script>\n{scripts}</body>\n</html>\n"
     )
