@@ -139,7 +139,8 @@ def _market_table(
         )
     return (
         f"{SCROLL.format('Critical shocks')}<table>"
-        "<caption>Critical shocks, and how much further the mark jumps there; the market of the largest open notional first</caption><thead><tr><th>market</th>"
+        "<caption>Critical shocks, and how much further the mark jumps there; the market of the "
+        "largest open notional first</caption><thead><tr><th>market</th>"
         f"<th>mark</th><th>open notional</th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
         "</table></div>"
     )
