@@ -20,6 +20,8 @@ CHARTS = {
     "rate": "Reproduction number",
 }
 """By the element's id: the heads of a market's charts."""
+SCROLL = '<div class="scroll" role="region" aria-label="{}" tabindex="0">'
+"""Around a table that may be wider than the screen: the arrow keys scroll what has the focus."""
 
 
 def stress_report(day: str, result: dict[str, Any], curves: dict[str, Any]) -> str:
@@ -132,9 +134,9 @@ def _market_table(
             f"<td>{format_number(open_notional[name])}</td>{cells}</tr>"
         )
     return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Critical shocks"><table>'
-        "<caption>Critical shocks, and how much further the mark jumps "
-        "there; the market of the largest open notional first</caption><thead><tr><th>market</th>"
+        f"{SCROLL.format('Critical shocks')}<table>"
+        "<caption>Critical shocks, and how much further the mark jumps there; the market of the "
+        "largest open notional first</caption><thead><tr><th>market</th>"
         f"<th>mark</th><th>open notional</th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
         "</table></div>"
     )
@@ -168,9 +170,10 @@ accounts that carry it (index: outside prices that follow a book). The table has
 same.</span></p>
 <market-graph class="graph" id="graph" role="img"
 aria-label="Which market moves which; see the table"></market-graph>
-<div class="scroll" tabindex="0" role="region" aria-label="Which market moves which">
-<table><caption>k: how far the second market's mark moves for each unit that the first one's moves;
-of R: the share of it that the edge carries; largest: the accounts that send most</caption>
+{SCROLL.format("Which market moves which")}
+<table><caption>k: how far the second market's mark moves for each unit that
+the first one's moves; of R: the share of it that the edge carries; largest: the accounts that send
+most</caption>
 <thead><tr><th>from</th><th class="left">to</th><th class="left">move</th><th>k</th>
 <th>of R</th>
 <th>accounts</th><th class="left">largest</th></tr></thead><tbody>{rows}</tbody></table></div>"""
