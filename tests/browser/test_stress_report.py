@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.chromium import Chromium
 from tests.replay.report.test_pages import HOSTILE, make_day, run
@@ -20,7 +21,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_opens_without_a_fault_and_anybody_can_use_it(chromium: Chromium, report: Path) -> None:
     with chromium.tab() as tab:
         tab.open_file(report)
-        assert tab.page.locator(".uplot").count() == 3
+        expect(tab.page.locator(".uplot")).to_have_count(3)
         tab.check_accessibility()
         tab.check_keyboard()
 
@@ -37,7 +38,7 @@ def test_a_click_on_a_market_draws_it(chromium: Chromium, report: Path) -> None:
 def test_the_arrow_keys_move_the_cursor_of_a_chart(chromium: Chromium, report: Path) -> None:
     with chromium.tab() as tab:
         tab.open_file(report)
-        tab.page.locator("#after").focus()
+        tab.page.locator("#after .plot").focus()
         legend = tab.page.locator("#after .u-value").first
         tab.page.keyboard.press("ArrowRight")
         before = legend.inner_text()
