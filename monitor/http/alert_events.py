@@ -17,6 +17,7 @@ from monitor.http.answers import (
     WRITE_S_MAX,
     PortView,
     find_recent,
+    read_number,
     read_parameters,
     refusal,
 )
@@ -27,7 +28,6 @@ STREAMS_MAX = 8
 KEEP_ALIVE_S = 15.0
 """Without an alert a comment goes out this often, so that proxies keep the connection, and so that
 it is noticed when nobody is there any more."""
-OFFSET_DIGITS_MAX = 19
 
 
 class AlertEvents:
@@ -94,11 +94,7 @@ async def _write(response: web.StreamResponse, data: bytes) -> None:
 
 def _read_after(request: web.BaseRequest, query: str, alerts: RecentAlerts) -> int:
     """The offset behind which to begin; without one, behind the newest alert."""
-    given = request.headers.get("Last-Event-ID")
+    given, name = request.headers.get("Last-Event-ID"), "Last-Event-ID"
     if given is None:
-        given = read_parameters(query).get("after", [""])[-1]
-    if not given:
-        return alerts.last_offset
-    if not (given.isascii() and given.isdigit() and len(given) <= OFFSET_DIGITS_MAX):
-        raise ConfigError("Last-Event-ID and after are an event's id, a number")
-    return min(int(given), alerts.last_offset)
+        given, name = read_parameters(query).get("after", [""])[-1], "after"
+    return min(read_number(given, name, alerts.last_offset), alerts.last_offset)

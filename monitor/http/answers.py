@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
@@ -15,14 +15,19 @@ from monitor.errors import BrinkwatchError, BusyError, ConfigError, UnknownNameE
 from monitor.http.access import NO_TOKEN_PATHS, Access
 from monitor.http.recent_alerts import RecentAlerts
 
+if TYPE_CHECKING:
+    from monitor.http.recent_markets import RecentMarkets
+
 PARAMETERS_MAX = 500
+DIGITS_MAX = 19
+"""Of a parameter that is a number: an offset, or ns."""
 WRITE_S_MAX = 10.0
 """Writing an answer, or the next piece of one, takes so long at most."""
 DESK_PATHS = ("/stress", "/account", "/rules")
 ALERT_LINES_PATH = "/alerts.jsonl"
 PATHS = (
     "/metrics", *NO_TOKEN_PATHS, "/state", "/alerts", "/alerts/ID", ALERT_LINES_PATH, "/events",
-    *DESK_PATHS,
+    "/markets", "/markets/SYMBOL", *DESK_PATHS,
 )  # fmt: skip
 PRIVATE_PATH = "/account"
 """It shows an account by its name: where everybody on the network could ask, it needs a token."""
@@ -46,6 +51,10 @@ class PortView(Protocol):
     @property
     def recent_alerts(self) -> RecentAlerts | None:
         """Those of the alerts topic; None while the program starts."""
+
+    @property
+    def recent_markets(self) -> RecentMarkets | None:
+        """Those of the venue stage; None where it does not run here, or not yet."""
 
     def alive(self) -> tuple[bool, str]: ...
 
@@ -77,6 +86,10 @@ class PortAnswers:
         try:
             if path in DESK_PATHS:
                 return await self._ask(path, query)
+            if path.startswith("/markets"):
+                answer = self._find_markets(path, query)
+                if answer is not None:
+                    return answer
             if path.startswith("/alerts"):
                 answer = self._find_alerts(path, query)
                 if answer is not None:
@@ -90,6 +103,21 @@ class PortAnswers:
             why = "accounts are shown on loopback, or to who has a token: set http.token"
             return plain(HTTPStatus.FORBIDDEN, why)
         return whole(await self._view.ask(path[1:], read_parameters(query)))
+
+    def _find_markets(self, path: str, query: str) -> web.Response | None:
+        markets = self._view.recent_markets
+        if markets is None:
+            raise BusyError(
+                "this member does not have the venue stage, or is starting: ask the member whose "
+                "/state lists partition 0"
+            )
+        if path == "/markets":
+            return whole(_json(markets.overview()))
+        symbol = unquote(path.removeprefix("/markets/"))
+        if symbol == path:
+            return None
+        after = read_parameters(query).get("after", [""])[-1]
+        return whole(_json(markets.history(symbol, read_number(after, "after", 0))))
 
     def _find_alerts(self, path: str, query: str) -> web.Response | None:
         alerts, shows_accounts = find_recent(self._view), self._access.shows_accounts
@@ -118,6 +146,16 @@ def read_parameters(query: str) -> dict[str, list[str]]:
         return parse_qs(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX)
     except ValueError:
         raise ConfigError(f"more than {PARAMETERS_MAX} parameters: ask several times") from None
+
+
+def read_number(given: str, name: str, default: int) -> int:
+    """A whole number from 0 on that stands in a parameter or header, or the default for an empty
+    one; raises `ConfigError` for anything else."""
+    if not given:
+        return default
+    if not (given.isascii() and given.isdigit() and len(given) <= DIGITS_MAX):
+        raise ConfigError(f"{name} is a whole number, such as 41")
+    return int(given)
 
 
 def plain(status: HTTPStatus, line: str, headers: Mapping[str, str] | None = None) -> web.Response:
