@@ -21,7 +21,7 @@ from monitor.http.answers import (
     read_parameters,
     refusal,
 )
-from monitor.http.recent_alerts import RecentAlerts
+from monitor.http.recent_alerts import NO_EVENT, RecentAlerts
 
 STREAMS_MAX = 8
 """Open at once: a quarter of all connections."""
@@ -73,9 +73,11 @@ class AlertEvents:
         return response
 
     async def _follow(self, response: web.StreamResponse, alerts: RecentAlerts, after: int) -> None:
-        position = after
+        position, topic = after, alerts.topics_before
         while True:
             changed = alerts.changed
+            if alerts.topics_before != topic:
+                return  # its offsets mean nothing any more: whoever reads begins anew
             for kept in alerts.after(position):
                 data = kept.line if self._shows_accounts else kept.line_without_accounts
                 await _write(response, b"id: %d\nevent: alert\ndata: %b\n\n" % (kept.offset, data))
@@ -97,4 +99,6 @@ def _read_after(request: web.BaseRequest, query: str, alerts: RecentAlerts) -> i
     given, name = request.headers.get("Last-Event-ID"), "Last-Event-ID"
     if given is None:
         given, name = read_parameters(query).get("after", [""])[-1], "after"
+    if given == str(NO_EVENT):
+        return NO_EVENT
     return min(read_number(given, name, alerts.last_offset), alerts.last_offset)

@@ -12,7 +12,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, exposition
 
 from monitor.errors import BrinkwatchError, BusyError, ConfigError, UnknownNameError
-from monitor.http.access import NO_TOKEN_PATHS, Access
+from monitor.http.access import NO_TOKEN_PATHS, PAGE_PATH, Access
+from monitor.http.live_page import make_live_page
 from monitor.http.recent_alerts import RecentAlerts
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ WRITE_S_MAX = 10.0
 DESK_PATHS = ("/stress", "/account", "/rules")
 ALERT_LINES_PATH = "/alerts.jsonl"
 PATHS = (
-    "/metrics", *NO_TOKEN_PATHS, "/state", "/alerts", "/alerts/ID", ALERT_LINES_PATH, "/events",
-    "/markets", "/markets/SYMBOL", *DESK_PATHS,
+    PAGE_PATH, "/metrics", *NO_TOKEN_PATHS, "/state", "/alerts", "/alerts/ID", ALERT_LINES_PATH,
+    "/events", "/markets", "/markets/SYMBOL", *DESK_PATHS,
 )  # fmt: skip
 PRIVATE_PATH = "/account"
 """It shows an account by its name: where everybody on the network could ask, it needs a token."""
@@ -84,6 +85,8 @@ class PortAnswers:
         if path == "/state":
             return whole(_json(await view.state()))
         try:
+            if path == PAGE_PATH:
+                return _page()
             if path in DESK_PATHS:
                 return await self._ask(path, query)
             if path.startswith("/markets"):
@@ -173,6 +176,14 @@ def refusal(error: BrinkwatchError) -> web.Response:
     """An error's sentence, with its status."""
     status = next(status for kind, status in STATUSES if isinstance(error, kind))
     return plain(status, str(error))
+
+
+def _page() -> web.Response:
+    """The live page, which nobody may frame or learn the address of."""
+    text, policy = make_live_page()
+    answer = whole(text.encode(), "text/html; charset=utf-8")
+    answer.headers.update({"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"})
+    return answer
 
 
 def _json(value: dict[str, Any]) -> bytes:
