@@ -53,6 +53,7 @@ class LivePort:
 
         async def run() -> None:
             self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+            self.alerts.changed = asyncio.Event()  # the last one belongs to another loop
             settings = HttpSettings(port=self._number, **self._settings)
             async with serve(self.view, settings) as number:
                 self._number = number

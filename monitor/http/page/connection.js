@@ -4,6 +4,7 @@
 // one is needed, stays in this object: in no address, no cookie and no storage, so a new page asks anew.
 const POLL_MS = 5000;
 const STREAM_SILENCE_MS = 40_000; // the port writes every 15 s
+const SETTLED_MS = 10_000; // a stream that was open for so long was no failure
 const RETRY_MS = [500, 1000, 2000, 5000, 10_000];
 
 class TokenNeeded extends Error {}
@@ -50,9 +51,10 @@ class PortConnection {
   // gets each alert since. After a break both begin again.
   async follow(begin, take) {
     for (let attempt = 0; ; attempt += 1) {
+      let openedAt = Infinity;
       try {
         await this.#stream(String(await begin()), take, () => {
-          attempt = 0;
+          openedAt = Date.now();
           this.#report(null, "");
         });
         this.#lose("the port has ended the stream");
@@ -66,6 +68,7 @@ class PortConnection {
         }
         this.#lose(error instanceof Refusal ? error.message : "the port does not answer");
       }
+      if (Date.now() - openedAt > SETTLED_MS) attempt = 0;
       await this.#pause(RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]);
     }
   }
