@@ -51,7 +51,7 @@ function heatOptions(data) {
     tooltip: { confine: true, backgroundColor: colour("panel"), borderColor: colour("line"), textStyle: { color: colour("ink"), fontSize: 13 } },
     xAxis: [
       { type: "category", data: times.map(String), show: false },
-      { type: "value", ...span, ...frame, position: "bottom", axisLabel: { ...text, formatter: (v) => formatClock(v, step * times.length > 7_200_000 ? 60_000 : 1000) } },
+      { type: "value", ...span, ...frame, position: "bottom", axisLabel: { ...text, hideOverlap: true, formatter: (v) => formatClock(v, step * times.length > 7_200_000 ? 60_000 : 1000) } },
     ],
     yAxis: [
       { type: "category", data: Array.from({ length: rows }, (_, n) => String(n)), show: false },

@@ -90,7 +90,7 @@ function accountsOf({ accounts }) {
     return [make("code", {}, one.account), formatShare(Number(one.share.toPrecision(3))), make("span", { class: "share-bar" }, bar)];
   });
   return make("section", {}, make("h4", {}, "Accounts"),
-    dataTable({ caption: "Their shares of what was observed", head: ["account", "share", ""], rows, left: [2] }));
+    dataTable({ caption: "Their shares of what was observed", head: ["account", "share", "as a bar"], rows, left: [2] }));
 }
 
 function nextSteps(alert) {
