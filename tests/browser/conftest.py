@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.chromium import Chromium, start_chromium
+pytest.register_assert_rewrite("tests.browser.chromium")
+
+from tests.browser.chromium import Chromium, start_chromium  # noqa: E402 - after the line above
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,11 @@ customElements.define("data-table", class extends Component {
   }
 });
 
-// What a chart shows, in words and numbers for those who do not see it; made when it is opened.
+// What a chart shows, in words and numbers for those who do not see it; made anew when it is opened.
 const TABLE_ROWS = 60;
 function tableOf(name, makeTable) {
-  const details = make("details", { class: "alternative" }, make("summary", {}, `${name} as a table`));
-  details.ontoggle = () => {
-    if (details.open && details.children.length === 1) details.append(dataTable(makeTable()));
-  };
+  const head = make("summary", {}, `${name} as a table`);
+  const details = make("details", { class: "alternative" }, head);
+  details.ontoggle = () => details.open && details.replaceChildren(head, dataTable(makeTable()));
   return details;
 }

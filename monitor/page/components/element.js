@@ -18,7 +18,8 @@ const fontFamily = "system-ui, sans-serif";
 
 // A component shows its `data` and draws itself anew where the data, the colours, the width or the
 // paper change. One that is far from the screen waits until it comes near. Subclasses have `draw(data)`
-// and, where they hold something that must be freed, `dispose()`.
+// and, where they hold something that must be freed, `dispose()`. `renew(data)` is for data that grows: what
+// has an `update(data)` keeps its focus, its cursor and what is zoomed then.
 const components = new Set();
 const nearScreen = new IntersectionObserver(
   (entries) => {
@@ -36,6 +37,10 @@ class Component extends HTMLElement {
   set data(value) {
     this.shown = value;
     this.refresh();
+  }
+  renew(value) {
+    if (this.isStale || !this.isNear || !this.isConnected || !this.update?.(value)) this.data = value;
+    else this.shown = value;
   }
   connectedCallback() {
     components.add(this);

@@ -10,9 +10,13 @@ customElements.define("heat-map", class extends Component {
     place.style.height = `${data.height ?? 380}px`;
     place.setAttribute("aria-label", `${data.title}; the table below it has the heaviest`);
     this.dispose();
-    this.replaceChildren(place, tableOf(data.title, () => heatTable(data)));
+    this.replaceChildren(place, tableOf(data.title, () => heatTable(this.shown)));
     this.chart = echarts.init(place, null, { renderer: "canvas" });
     this.chart.setOption(heatOptions(data));
+  }
+  update(data) {
+    this.chart?.setOption(heatOptions(data), { replaceMerge: ["xAxis", "series", "visualMap"] });
+    return Boolean(this.chart);
   }
   dispose() {
     this.chart?.dispose();

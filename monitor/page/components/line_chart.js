@@ -8,23 +8,26 @@
 // The arrow keys move the cursor; dragging zooms along time, a double click or Escape shows all again.
 customElements.define("line-chart", class extends Component {
   draw(data) {
-    const { x, series, bands = [], title = data.labelY, formatY = formatPrice } = data;
+    const { x, title = data.labelY, formatY = formatPrice } = data;
     const formatX = data.formatX ?? (data.isTime ? formatClock : formatPrice);
     this.dispose();
     const place = make("div", { class: "plot", tabindex: "0", role: "img" });
     place.setAttribute("aria-label", `${title}: ${data.labelY} against ${data.labelX ?? "time"}; the arrow keys move the cursor`);
-    const table = tableOf(title, () => ({
-      caption: `${title}${x.length > TABLE_ROWS ? `, ${TABLE_ROWS} of ${formatCount(x.length)} rows` : ""}`,
-      head: [data.labelX ?? "UTC", ...series.map((s) => s.label)],
-      rows: spreadPlaces(x.length, TABLE_ROWS).map((i) => [formatX(x[i]), ...series.map((s) => formatY(s.values[i]))]),
-    }));
-    this.replaceChildren(place, table);
+    this.replaceChildren(place, tableOf(title, () => lineTable(this.shown, title, formatX, formatY)));
     if (!x.length) {
       place.replaceChildren(make("p", { class: "soft" }, "No numbers came."));
       return;
     }
-    this.chart = new uPlot(lineOptions(data, place, formatX, formatY), [x, ...series.map((s) => withGaps(s.values))], place);
-    place.onkeydown = (event) => this.press(event, x);
+    this.chart = new uPlot(lineOptions(data, place, formatX, formatY), lineColumns(data), place);
+    place.onkeydown = (event) => this.press(event, this.shown.x);
+  }
+  update(data) {
+    if (!this.chart || !data.x.length) return false;
+    const { min, max } = this.chart.scales.x;
+    const isZoomed = min !== this.shown.x[0] || max !== this.shown.x[this.shown.x.length - 1];
+    this.chart.setData(lineColumns(data), !isZoomed);
+    if (isZoomed) this.chart.setScale("x", { min, max });
+    return true;
   }
   press(event, x) {
     if (event.key === "Escape") return this.chart.setScale("x", { min: x[0], max: x[x.length - 1] });
@@ -41,6 +44,16 @@ customElements.define("line-chart", class extends Component {
     this.chart = undefined;
   }
 });
+
+const lineColumns = ({ x, series }) => [x, ...series.map((s) => withGaps(s.values))];
+
+function lineTable({ x, series, labelX }, title, formatX, formatY) {
+  return {
+    caption: `${title}${x.length > TABLE_ROWS ? `, ${TABLE_ROWS} of ${formatCount(x.length)} rows` : ""}`,
+    head: [labelX ?? "UTC", ...series.map((s) => s.label)],
+    rows: spreadPlaces(x.length, TABLE_ROWS).map((i) => [formatX(x[i]), ...series.map((s) => formatY(s.values[i]))]),
+  };
+}
 
 function lineOptions(data, place, formatX, formatY) {
   const axis = (label, values, size, space) => ({
