@@ -61,3 +61,7 @@ class DayRecorder:
             self.evidence.follow(alert)
         else:
             self.alerts_left_out += 1
+
+    def finish(self) -> None:
+        """The day has ended."""
+        self.evidence.finish()
