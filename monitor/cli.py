@@ -225,6 +225,9 @@ def replay(
     metrics: Annotated[
         Path | None, typer.Option(help="write the metrics here, OpenMetrics for promtool")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="write the day as a page here, HTML without network")
+    ] = None,
     metrics_every: Annotated[
         float, typer.Option(min=0.1, help="seconds of event time between two sets of them")
     ] = 15.0,
@@ -257,7 +260,7 @@ def replay(
 
     shown = AlertFilter(low, high, frozenset(symbol or ()))
     target = MetricsTarget(metrics, metrics_every) if metrics is not None else None
-    options = ReplayOptions(batch, pace, shown, workers, on, cluster, metrics=target)
+    options = ReplayOptions(batch, pace, shown, workers, on, cluster, metrics=target, report=report)
     console, settings = Console(json), _load(config, alerts_per_day)
     result = commands.replay_days(
         commands.open_days(day), settings, console, options, alerts, bands, override

@@ -28,8 +28,11 @@ function cardHead(incident) {
     make("p", { class: "soft" }, notes.filter(Boolean).join(" · ")));
 }
 
-// {title, unit, x: [ms], values, expected: a number a window or null, usual: [low, high] or null, isAdditive}.
-function evidenceChart({ title, unit, x, values, expected, usual, isAdditive }, incident) {
+// {title, unit, from, step: ms, values: packed, expected: of a window or null, usual: [low, high] or null,
+// additive}.
+function evidenceChart({ title, unit, from, step, values: packed, expected, usual, additive }, incident) {
+  const values = decodeArray(packed);
+  const x = Array.from(values, (_, i) => from + i * step);
   const over = x.map((ms) => ms >= incident.since && ms <= (incident.resolved ?? Infinity));
   const flat = (v) => x.map(() => v);
   const series = [{ label: "observed", values, colour: "ink", width: 1.5 }];
@@ -42,8 +45,8 @@ function evidenceChart({ title, unit, x, values, expected, usual, isAdditive }, 
   if (expected != null) series.push({ label: "expected", values: over.map((is) => (is ? expected : null)), colour: "focus", width: 2 });
   const marks = [{ x: incident.since, label: "began", colour: "soft" }, { x: incident.opened, label: "alert", colour: incident.severity }];
   if (incident.resolved != null) marks.push({ x: incident.resolved, label: "resolved", colour: "soft" });
-  const most = Math.max(...values.filter((v) => !missing(v)), usual?.[1] ?? 0, expected ?? 0);
-  return { title, x, series, bands, marks, isTime: true, height: 190, labelY: unit, formatY: formatMoney, least: isAdditive ? most : undefined };
+  const most = Math.max(...quantiles(values, [1]), usual?.[1] ?? 0, expected ?? 0);
+  return { title, x, series, bands, marks, isTime: true, height: 190, labelY: unit, formatY: formatMoney, least: additive ? most : undefined };
 }
 
 function evidenceTable(alert) {
