@@ -149,8 +149,8 @@ def replay(
 
     `alerts_to`, `bands_to`: files of JSON lines, as on the topics `brinkwatch.alerts` and
     `brinkwatch.bands`; they appear only when the replay has ended. `on_alert` takes each alert that
-    is shown, `progress` the number of records read so far. `observe` takes what each step puts out, before
-    its alerts. `prepare`: see `replay_outputs`.
+    is shown, `progress` the number of records read so far. `observe` takes what each step puts out,
+    before its alerts. `prepare`: see `replay_outputs`.
     """
     options = options or ReplayOptions()
     summary = ReplaySummary(silenced={one.name: 0 for one in options.silences.every})

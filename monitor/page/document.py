@@ -39,7 +39,7 @@ def check_assets(names: Sequence[str]) -> None:
     if missing:
         raise BrinkwatchError(
             f"a report draws with {', '.join(missing)}, and {ASSETS} does not have it: run `make "
-            "assets` in the repository (it needs npm), or leave out --report"
+            "assets` in the repository (it needs npm), or leave the report out"
         )
 
 

@@ -1,5 +1,5 @@
-"""The page of `brinkwatch replay --report`: a day as a desk reads it. What fired and why, prices with
-what would be forced around them, and what was not seen."""
+"""The page of `brinkwatch replay --report`: a day as a desk reads it. What fired and why, prices
+with what would be forced around them, and what was not seen."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def day_report(
         "markets": {name: _market(recorder, name) for name in recorder.markets},
         "incidents": [_incident(one, recorder) for one in incidents],
     }
-    return make_document(f"{names.title}: report of a day", body, data, DAY_ASSETS, PAGE_FILES)
+    return make_document(f"{names.title}: report of the day", body, data, DAY_ASSETS, PAGE_FILES)
 
 
 def _market(recorder: DayRecorder, name: str) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _body(
         for place, head in SERIES_CHARTS.items()
     )
     left_out = len(recorder.left_out)
-    note = f" The {len(recorder.markets)} of the most records, of {left_out} more none."
+    note = f"Of the {len(recorder.markets)} markets of the most records; {left_out} have no charts."
     return f"""<header class="masthead" id="top"><div><h1>{escape(names.title)}</h1>
 <p class="soft">{escape(join_list(names.venues))}, {format_iso(recorder.from_ns)} to
 {format_iso(recorder.to_ns)}. Times are UTC, money is in the quote currency.</p></div></header>
@@ -122,18 +122,19 @@ all output <code>{escape(summary.digest)}</code>: the same records give the same
 <span id="shown" role="status"></span>
 </form>
 <h2>When incidents fired</h2>
-<p class="screen"><label>A lane for each <select id="lanes-by"><option value="market">market</option>
-<option value="kind">kind</option></select></label>
-<span class="soft">A bar goes from the alert to its resolution; press it to read the incident.</span></p>
+<p class="screen"><label>A lane for each <select id="lanes-by">{_options(["market", "kind"])}
+</select></label> <span class="soft">A bar goes from the alert to its resolution; press it to read
+the incident.</span></p>
 <swim-lanes id="lanes"></swim-lanes>
 {_budget(recorder, settings, incidents)}
 <h2 id="market-name">Market</h2>
-<p class="screen"><label>Charts of <select id="charts-of">{_options(recorder.markets)}</select></label>
+<p class="screen"><label>Charts of
+<select id="charts-of">{_options(recorder.markets)}</select></label>
 <span class="soft">Drag over a chart to zoom all of them in time, a double click shows all again.
 {note if left_out else ""}</span></p>
 <section class="chart"><h3>Price, and what would be forced at which price</h3>
-<p class="soft" id="no-bands">No liquidation bands of this market: no position with a mark and margin
-rules came.</p>
+<p class="soft" id="no-bands">No liquidation bands of this market: no position with a mark and
+margin rules came.</p>
 <heat-map id="bands"></heat-map><line-chart id="price"></line-chart></section>
 <div class="charts">
 {charts}
@@ -155,8 +156,7 @@ def _select(place: str, head: str, names: Sequence[str], prefix: str = "") -> st
 
 def _options(names: Sequence[str], prefix: str = "") -> str:
     return "".join(
-        f'<option value="{escape(name)}">{prefix}{escape(name.replace("_", " "))}</option>'
-        for name in names
+        f'<option value="{escape(name)}">{prefix}{escape(name)}</option>' for name in names
     )
 
 
@@ -192,8 +192,8 @@ def _budget(
     return (
         f"<p>The budget bears {format_number(per_day)} false alarms a day, so "
         f"{format_number(borne)} in these {format_span(seconds)}. "
-        f"{_count(len(incidents) - by_rule)} spent of it, true and false alike; "
-        f"{_count(by_rule)} followed from a rule, which needs no budget.</p>"
+        f"{_count(len(incidents) - by_rule)} came that count against it, true and false alike; "
+        f"{_count(by_rule)} that follow from a rule, which needs no budget.</p>"
     )
 
 
@@ -213,7 +213,7 @@ def _refusals(summary: ReplaySummary) -> str:
     refused = join_list([f"{n:,} as {why}" for why, n in summary.refused_by_reason.items() if n])
     reasons = f"<p>Refused: {escape(refused)}.</p>" if refused else "<p>No record was refused.</p>"
     return (
-        '<div class="scroll" role="region" aria-label="Records by kind" tabindex="0"><table>'
+        '<div class="scroll" role="group" aria-label="Records by kind" tabindex="0"><table>'
         "<caption>Records by kind; repeats count once</caption><thead><tr><th>kind</th>"
         "<th>accepted</th><th>late for their window</th><th>repeated</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>{reasons}"

@@ -1,10 +1,9 @@
-"""What the report of a day shows, collected while the day is replayed: it reads what the engine puts
-out, and keeps arrays whose size is fixed before the first record."""
+"""What the report of a day shows, collected while the day is replayed: it reads what the engine
+puts out, and keeps arrays whose size is fixed before the first record."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
 
 from monitor.core.contract.alert import Alert
 from monitor.core.engine import EngineOutput

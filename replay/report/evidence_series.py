@@ -1,5 +1,5 @@
-"""The numbers that an incident's evidence is about, around the incident: cut from the last half hour
-of all features once the incident is resolved, or ten minutes after its alert."""
+"""The numbers that an incident's evidence is about, around the incident: cut from the last windows
+of all features once the incident is resolved, or `AFTER_WINDOWS` after its alert."""
 
 from __future__ import annotations
 
@@ -120,8 +120,10 @@ class EvidenceSeries:
         slots = windows % KEPT_WINDOWS
         came = self._window[place, slots] == windows
         values = np.where(came, self._values[place, slots, column], np.nan)
-        if np.isnan(values).all():
+        some = np.flatnonzero(~np.isnan(values))
+        if not len(some):
             return None
+        values, windows = (array[some[0] : some[-1] + 1] for array in (values, windows))
         spec = FEATURES[part.stream]
         during = WindowRange(alert.since // self._window_ns, alert.ts // self._window_ns)
         by_account = part.detector == ACCOUNT_BURST

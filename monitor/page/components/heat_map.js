@@ -24,6 +24,11 @@ customElements.define("heat-map", class extends Component {
   }
 });
 
+// The shortest usual step of a clock that gives at most eight of them in `span` ms.
+function clockStep(span) {
+  const steps = [1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200].map((s) => s * 1000);
+  return steps.find((step) => span / step <= 8) ?? 86_400_000 * Math.ceil(span / 86_400_000 / 8);
+}
 const rowPrice = ({ edges: [low, high], rows }, row) => low + ((high - low) * (row + 0.5)) / rows;
 
 function heatTable(data) {
@@ -41,6 +46,7 @@ function heatOptions(data) {
   const most = Math.max(...quantiles(amounts, [1]), 1);
   const least = Math.max(...quantiles(amounts, [0.25]), most / 1e5);
   const step = times.length > 1 ? times[1] - times[0] : 1000;
+  const tick = clockStep(step * times.length);
   const text = { color: colour("soft"), fontFamily, fontSize: 12 };
   const span = { min: times[0], max: times[0] + step * times.length };
   const frame = { axisLine: { lineStyle: { color: colour("line") } }, splitLine: { show: false } };
@@ -51,7 +57,7 @@ function heatOptions(data) {
     tooltip: { confine: true, backgroundColor: colour("panel"), borderColor: colour("line"), textStyle: { color: colour("ink"), fontSize: 13 } },
     xAxis: [
       { type: "category", data: times.map(String), show: false },
-      { type: "value", ...span, ...frame, position: "bottom", axisLabel: { ...text, hideOverlap: true, formatter: (v) => formatClock(v, step * times.length > 7_200_000 ? 60_000 : 1000) } },
+      { type: "value", ...span, ...frame, position: "bottom", interval: tick, axisLabel: { ...text, hideOverlap: true, showMaxLabel: false, formatter: (v) => formatClock(v, tick) } },
     ],
     yAxis: [
       { type: "category", data: Array.from({ length: rows }, (_, n) => String(n)), show: false },

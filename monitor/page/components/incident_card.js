@@ -8,9 +8,12 @@ customElements.define("incident-card", class extends Component {
     const card = make("article", { class: `card ${severity}`, "aria-label": `${severity}: ${kindName(alert.kind)}, ${marketsOf(incident).join(", ")}` },
       cardHead(incident),
       make("p", { class: "sentence" }, alert.summary),
-      alert.because ? make("p", { class: "soft" }, `${severity} because ${alert.because}.`) : null,
-      make("div", { class: "evidence" }, (incident.charts ?? []).map((chart) => make("line-chart", { data: evidenceChart(chart, incident) }))),
-      evidenceTable(alert), stakeOf(alert), layersOf(alert), accountsOf(alert), nextSteps(alert), history(incident),
+      alert.because ? make("p", { class: "soft" }, `Why ${severity}: ${alert.because}.`) : null,
+      make("div", { class: "evidence" }, (incident.charts ?? []).map((chart) => evidenceFigure(chart, incident))),
+      evidenceTable(alert),
+      make("div", { class: "parts" },
+        make("div", {}, stakeOf(alert), accountsOf(alert)), make("div", {}, layersOf(alert), nextSteps(alert))),
+      history(incident),
       judge ? judging(incident, judgement, judge) : null);
     this.replaceChildren(card);
   }
@@ -27,6 +30,9 @@ function cardHead(incident) {
     make("h3", {}, make("span", { class: `badge ${severity}` }, severity), ` ${kindName(alert.kind)} · ${marketsOf(incident).join(", ")}`),
     make("p", { class: "soft" }, notes.filter(Boolean).join(" · ")));
 }
+
+const evidenceFigure = (chart, incident) => make("figure", {},
+  make("figcaption", {}, chart.title), make("line-chart", { data: evidenceChart(chart, incident) }));
 
 // {title, unit, from, step: ms, values: packed, expected: of a window or null, usual: [low, high] or null,
 // additive}.

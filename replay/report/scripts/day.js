@@ -14,6 +14,12 @@ function linesOf(packed, lines) {
     .map(([name, label, line, more]) => ({ label, colour: line, values: decodeArray(packed[name]), ...more }));
 }
 
+function showLines(id, x, series, marks, more) {
+  const chart = element(id);
+  const title = chart.closest("section").querySelector("h3").textContent;
+  chart.data = { title, x: series.length ? x : [], series, marks, isTime: true, sync: "market", height: 200, formatY: formatMoney, ...more };
+}
+
 function drawMarket() {
   const name = element("charts-of").value;
   const market = REPORT.markets[name];
@@ -24,16 +30,13 @@ function drawMarket() {
   const fired = REPORT.incidents.filter((one) => marketsOf(one).includes(name));
   const marks = fired.map((one) => ({ x: one.opened, colour: one.severity, label: "" }));
   const each = step === 1000 ? "a second" : `in ${formatDuration(step)}`;
-  const show = (id, lines, more) => {
-    const series = linesOf(market.series, lines);
-    element(id).data = { x: series.length ? x : [], series, marks, isTime: true, sync: "market", height: 200, formatY: formatMoney, ...more };
-  };
+  const show = (id, lines, more) => showLines(id, x, linesOf(market.series, lines), marks, more);
   const price = [["mark", "mark", "ink"], ["mid", "middle of the book", "focus", { width: 1 }]];
   drawBands(market, x, price, fired);
   show("price", price, { title: `Price of ${name}`, labelY: "price", formatY: formatPrice, height: market.bands ? 160 : 300 });
   show("depth", [["depth_25bps_bid", "bids", "bids"], ["depth_25bps_ask", "asks", "asks"]], { labelY: "quote currency", least: 0 });
   show("spread", [["spread_bps", "spread", "focus"], ["mark_gap_bps", "mark off the index", "mark"]], { labelY: "bps", formatY: formatPrice, least: 0 });
-  show("flow", [["orders", "orders", "soft"], ["cancels", "cancels", "focus"]], { labelY: each, least: 0 });
+  show("flow", [["orders", "orders", "soft", { width: 1 }], ["cancels", "cancels", "focus", { width: 1 }]], { labelY: each, least: 0 });
   show("trades", [["trades", "trades", "focus"], ["liquidation_notional", "liquidated notional", "few"]], { labelY: each, least: 0 });
   show("leverage-changes", [["leverage_changes", "changes", "soft"], ["leverage_raises", "raises", "few"]], { labelY: each, least: 0 });
   drawCascade(market.bands, marks);
@@ -61,8 +64,7 @@ function drawCascade(bands, marks) {
   const x = bands ? stepsOf({ from: bands.from, step: bands.step, steps: bands.columns }) : [];
   const show = (id, packed, lines, more) => {
     element(id).closest("section").hidden = !bands;
-    const series = linesOf(packed, lines);
-    element(id).data = { x: series.length ? x : [], series, marks, isTime: true, sync: "market", height: 200, formatY: formatMoney, ...more };
+    showLines(id, x, linesOf(packed, lines), marks, more);
   };
   const tiers = Object.keys(bands?.leverage ?? {});
   show("leverage", bands?.leverage, tiers.map((name, n) => [name, `${name}×`, `tier-${n}`]), { labelY: "quote currency", least: 0 });
