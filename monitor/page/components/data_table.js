@@ -3,7 +3,7 @@
 // <data-table>: {caption, head: [text], rows: [[text or element]], left: [columns of prose]}.
 function dataTable({ caption, head, rows, left = [] }) {
   const side = (n) => (n === 0 || left.includes(n) ? { class: "left" } : {});
-  return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+  return make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": caption },
     make("table", {},
       make("caption", {}, caption),
       make("thead", {}, make("tr", {}, head.map((text, n) => make("th", { scope: "col", ...side(n) }, text)))),

@@ -96,10 +96,11 @@ function accountsOf({ accounts }) {
   const rows = accounts.map((one) => {
     const bar = make("span", { class: "share" });
     bar.style.width = `${Math.min(100, one.share * 100)}%`;
-    return [make("code", {}, one.account), formatShare(Number(one.share.toPrecision(3))), make("span", { class: "share-bar" }, bar)];
+    const share = formatShare(Number(one.share.toPrecision(3)));
+    return [make("code", {}, one.account), make("span", {}, `${share} `, make("span", { class: "share-bar", "aria-hidden": "true" }, bar))];
   });
   return make("section", {}, make("h4", {}, "Accounts"),
-    dataTable({ caption: "Their shares of what was observed", head: ["account", "share", ""], rows, left: [2] }));
+    dataTable({ caption: "Their shares of what was observed", head: ["account", "share"], rows }));
 }
 
 function nextSteps(alert) {
