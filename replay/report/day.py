@@ -17,10 +17,11 @@ from monitor.core.alerts.formatting import format_iso, format_number, format_spa
 from monitor.core.alerts.history import IncidentHistory, group_by_incident
 from monitor.core.alerts.severity import SEVERITIES
 from monitor.core.contract.alert import alert_json
-from monitor.core.contract.units import DAY_S, MILLISECOND_NS, SECOND_NS
+from monitor.core.contract.units import DAY_S, MILLISECOND_NS
 from monitor.core.settings import EngineSettings
 from monitor.desk.verdicts import judge_incident
 from monitor.page.document import COMPONENTS, GRAPHS, LINES, make_document
+from replay.coverage import RESTS_ON
 from replay.report.day_recorder import DayRecorder
 from replay.run import ReplaySummary
 
@@ -30,10 +31,11 @@ SERIES_CHARTS = {
     "depth": "Depth within 25 bps of the mid",
     "spread": "Spread",
     "flow": "Orders and cancels",
-    "trades": "Trades and liquidations",
+    "trades": "Trades",
+    "liquidated": "Liquidations",
     "leverage-changes": "Changes of leverage",
     "leverage": "Notional that a move of 50 % would force, by leverage",
-    "rate": "Reproduction number R",
+    "rate": "Reproduction number R; from 1 on it runs on by itself",
     "shock": "Critical shocks",
     "near": "Forced within 2 % of the mark",
 }
@@ -139,6 +141,7 @@ margin rules came.</p>
 <div class="charts">
 {charts}
 </div>
+<p class="soft" id="not-drawn"></p>
 <h2>Incidents</h2>
 <p class="screen" id="verdicts-line" hidden><span id="verdicts" role="status"></span>
 <button type="button" id="save">Save the verdicts</button>
@@ -173,7 +176,7 @@ def _figures(
         "refused": f"{summary.refused:,}",
         "late for their window": f"{summary.late:,}",
         "repeated": f"{summary.repeated:,}",
-        "kinds not seen": join_list(list(summary.kinds_not_seen)) or "none",
+        "kinds of records not seen": f"{len(summary.kinds_not_seen)} of {len(RESTS_ON)}",
     }
     rows = "".join(
         f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items()
@@ -185,7 +188,8 @@ def _budget(
     recorder: DayRecorder, settings: EngineSettings, incidents: Sequence[IncidentHistory]
 ) -> str:
     """The false alarms that are borne in this time, beside what came."""
-    seconds = max(1.0, (recorder.to_ns - recorder.from_ns) / SECOND_NS)
+    windows = recorder.windows
+    seconds = (windows.until - windows.low) * settings.time.window_s
     per_day = settings.alerts.per_day
     by_rule = sum(one.is_by_rule for one in incidents)
     borne = per_day * seconds / DAY_S

@@ -11,8 +11,7 @@ customElements.define("incident-card", class extends Component {
       alert.because ? make("p", { class: "soft" }, `Why ${severity}: ${alert.because}.`) : null,
       make("div", { class: "evidence" }, (incident.charts ?? []).map((chart) => evidenceFigure(chart, incident))),
       evidenceTable(alert),
-      make("div", { class: "parts" },
-        make("div", {}, stakeOf(alert), accountsOf(alert)), make("div", {}, layersOf(alert), nextSteps(alert))),
+      make("div", { class: "parts" }, stakeOf(alert), layersOf(alert), accountsOf(alert), nextSteps(alert)),
       history(incident),
       judge ? judging(incident, judgement, judge) : null);
     this.replaceChildren(card);
@@ -23,6 +22,7 @@ function cardHead(incident) {
   const { alert, severity } = incident;
   const lasted = incident.resolved == null ? "not resolved" : `resolved after ${formatDuration(incident.resolved - incident.opened)}`;
   const notes = [
+    `layer: ${kindName(alert.layer)}`,
     `began ${formatClock(incident.since)}`, `alert ${formatClock(incident.opened)} UTC, ${formatDuration(Math.max(0, incident.opened - incident.since))} later`,
     lasted, alert.returns ? `came back ${alert.returns} times` : null, alert.end_reason, alert.silenced_by ? `silenced by ${alert.silenced_by}` : null,
   ];
@@ -85,10 +85,10 @@ function stakeOf({ at_stake: stake, zones }) {
 
 const factList = (facts) => make("dl", { class: "facts" }, facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 
-function layersOf({ triage, layer }) {
-  const steps = triage?.length ? triage : [{ layer, says: "what this incident is about" }];
+function layersOf({ triage }) {
+  if (!triage?.length) return null;
   return make("section", {}, make("h4", {}, "Layers, the lowest first"),
-    make("ol", { class: "layers" }, steps.map((step) => make("li", {}, make("b", {}, kindName(step.layer)), ` ${step.says}`))));
+    make("ol", { class: "layers" }, triage.map((step) => make("li", {}, make("b", {}, kindName(step.layer)), ` ${step.says}`))));
 }
 
 function accountsOf({ accounts }) {
@@ -96,10 +96,11 @@ function accountsOf({ accounts }) {
   const rows = accounts.map((one) => {
     const bar = make("span", { class: "share" });
     bar.style.width = `${Math.min(100, one.share * 100)}%`;
-    return [make("code", {}, one.account), formatShare(Number(one.share.toPrecision(3))), make("span", { class: "share-bar" }, bar)];
+    const share = formatShare(Number(one.share.toPrecision(3)));
+    return [make("code", {}, one.account), make("span", {}, `${share} `, make("span", { class: "share-bar", "aria-hidden": "true" }, bar))];
   });
   return make("section", {}, make("h4", {}, "Accounts"),
-    dataTable({ caption: "Their shares of what was observed", head: ["account", "share", "as a bar"], rows, left: [2] }));
+    dataTable({ caption: "Their shares of what was observed", head: ["account", "share"], rows }));
 }
 
 function nextSteps(alert) {

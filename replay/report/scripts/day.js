@@ -3,6 +3,7 @@
 // REPORT: {from, to: ms, series: {from, step, steps}, markets: {name: {series: {name: packed}, bands: as
 // `band_history.py` packs them, or null}}, incidents: as `incidents.js` says, each with its `verdict`}.
 const judgements = new Map();
+const notDrawn = [];
 
 function stepsOf({ from, step, steps }) {
   return Array.from({ length: steps }, (_, i) => from + i * step);
@@ -11,12 +12,15 @@ function stepsOf({ from, step, steps }) {
 // The lines of a chart: [name in the data, label, colour, more]; those without numbers are left out.
 function linesOf(packed, lines) {
   return lines.filter(([name]) => packed?.[name])
-    .map(([name, label, line, more]) => ({ label, colour: line, values: decodeArray(packed[name]), ...more }));
+    .map(([name, label, line, more]) => ({ label, colour: line, values: decodeArray(packed[name]), ...more }))
+    .filter(({ values }) => values.some((v) => !Number.isNaN(v)));
 }
 
 function showLines(id, x, series, marks, more) {
   const chart = element(id);
   const title = chart.closest("section").querySelector("h3").textContent;
+  chart.closest("section").hidden = !series.length;
+  if (!series.length) notDrawn.push(title);
   chart.data = { title, x: series.length ? x : [], series, marks, isTime: true, sync: "market", height: 200, formatY: formatMoney, ...more };
 }
 
@@ -25,6 +29,7 @@ function drawMarket() {
   const market = REPORT.markets[name];
   if (!market) return;
   element("market-name").textContent = name;
+  notDrawn.length = 0;
   const { step } = REPORT.series;
   const x = stepsOf(REPORT.series);
   const fired = REPORT.incidents.filter((one) => marketsOf(one).includes(name));
@@ -37,9 +42,11 @@ function drawMarket() {
   show("depth", [["depth_25bps_bid", "bids", "bids"], ["depth_25bps_ask", "asks", "asks"]], { labelY: "quote currency", least: 0 });
   show("spread", [["spread_bps", "spread", "focus"], ["mark_gap_bps", "mark off the index", "mark"]], { labelY: "bps", formatY: formatPrice, least: 0 });
   show("flow", [["orders", "orders", "soft", { width: 1 }], ["cancels", "cancels", "focus", { width: 1 }]], { labelY: each, least: 0 });
-  show("trades", [["trades", "trades", "focus"], ["liquidation_notional", "liquidated notional", "few"]], { labelY: each, least: 0 });
+  show("trades", [["trades", "trades", "focus", { width: 1 }]], { labelY: each, least: 0 });
+  show("liquidated", [["liquidation_notional", "liquidated notional", "few"]], { labelY: `quote currency ${each}`, least: 0 });
   show("leverage-changes", [["leverage_changes", "changes", "soft"], ["leverage_raises", "raises", "few"]], { labelY: each, least: 0 });
   drawCascade(market.bands, marks);
+  element("not-drawn").textContent = notDrawn.length ? `No numbers of this market for: ${notDrawn.join("; ")}.` : "";
 }
 
 function drawBands({ bands, series }, x, price, fired) {
@@ -62,13 +69,10 @@ function drawBands({ bands, series }, x, price, fired) {
 
 function drawCascade(bands, marks) {
   const x = bands ? stepsOf({ from: bands.from, step: bands.step, steps: bands.columns }) : [];
-  const show = (id, packed, lines, more) => {
-    element(id).closest("section").hidden = !bands;
-    showLines(id, x, linesOf(packed, lines), marks, more);
-  };
+  const show = (id, packed, lines, more) => showLines(id, x, linesOf(packed, lines), marks, more);
   const tiers = Object.keys(bands?.leverage ?? {});
   show("leverage", bands?.leverage, tiers.map((name, n) => [name, `${name}×`, `tier-${n}`]), { labelY: "quote currency", least: 0 });
-  show("rate", bands?.lines, [["r_down", "down", "bids"], ["r_up", "up", "asks"]], { labelY: "R; from 1 on it runs on by itself", formatY: formatPrice, least: 1 });
+  show("rate", bands?.lines, [["r_down", "down", "bids"], ["r_up", "up", "asks"]], { labelY: "R", formatY: formatPrice, least: 1 });
   show("shock", bands?.lines, [["shock_down", "down", "bids"], ["shock_up", "up", "asks"]], { labelY: "move of the mark", formatY: (v) => formatMove(v, 1) });
   show("near", bands?.lines, [["forced_long", "longs", "bids"], ["forced_short", "shorts", "asks"]], { labelY: "quote currency", least: 0 });
 }
