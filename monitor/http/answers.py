@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 PARAMETERS_MAX = 500
 DIGITS_MAX = 19
 """Of a parameter that is a number: an offset, or ns."""
-THREAD_BYTES_MIN = 64 << 10
-"""More is compressed in a thread: 1 MiB would stop all others for 40 ms."""
 WRITE_S_MAX = 10.0
 """Writing an answer, or the next piece of one, takes so long at most."""
 DESK_PATHS = ("/stress", "/account", "/rules")
@@ -171,8 +169,7 @@ def plain(status: HTTPStatus, line: str, headers: Mapping[str, str] | None = Non
 
 def whole(body: bytes, kind: str = "application/json") -> web.Response:
     """What was asked for; `kind`: its type."""
-    headers = {**ANSWER_HEADERS, "Content-Type": kind}
-    return web.Response(body=body, headers=headers, zlib_executor_size=THREAD_BYTES_MIN)
+    return web.Response(body=body, headers={**ANSWER_HEADERS, "Content-Type": kind})
 
 
 def refusal(error: BrinkwatchError) -> web.Response:
