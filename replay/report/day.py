@@ -217,7 +217,7 @@ def _refusals(summary: ReplaySummary) -> str:
     refused = join_list([f"{n:,} as {why}" for why, n in summary.refused_by_reason.items() if n])
     reasons = f"<p>Refused: {escape(refused)}.</p>" if refused else "<p>No record was refused.</p>"
     return (
-        '<div class="scroll" role="region" aria-label="Records by kind" tabindex="0"><table>'
+        '<div class="scroll" role="group" aria-label="Records by kind" tabindex="0"><table>'
         "<caption>Records by kind; repeats count once</caption><thead><tr><th>kind</th>"
         "<th>accepted</th><th>late for their window</th><th>repeated</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>{reasons}"

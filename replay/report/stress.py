@@ -20,7 +20,7 @@ CHARTS = {
     "rate": "Reproduction number",
 }
 """By the element's id: the heads of a market's charts."""
-SCROLL = '<div class="scroll" role="region" aria-label="{}" tabindex="0">'
+SCROLL = '<div class="scroll" role="group" aria-label="{}" tabindex="0">'
 """Around a table that may be wider than the screen: the arrow keys scroll what has the focus."""
 
 

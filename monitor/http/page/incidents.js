@@ -58,7 +58,7 @@ class LiveIncidents {
     return [
       ["budget of false alarms a day", formatPrice(perDay)],
       ["incidents since " + formatClock(from, 60_000) + " UTC", formatCount(recent.length)],
-      ["by chance: these spend the budget", formatCount(byChance)],
+      ["by chance, which spends the budget", formatCount(byChance)],
       ["by a rule", formatCount(recent.length - byChance)],
       ...(this.forgotten ? [["forgotten here, oldest first", formatCount(this.forgotten)]] : []),
     ];

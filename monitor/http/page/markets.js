@@ -81,8 +81,8 @@ class MarketHistory {
     return at < 0 || ms < this.ms[0] ? null : this.price[at];
   }
 
-  // What `heat-map` takes: columns of equal time, each as its last sample has it, and rows of equal price that
-  // reach `reach` (a fraction) from the mark. A bin is spread over the rows that it covers.
+  // What `heat-map` takes: columns of equal time, each as the last sample before its end has it, and rows of
+  // equal price that reach `reach` (a fraction) from the mark. A bin is spread over the rows that it covers.
   heat(reach, incidents) {
     const { ms, price } = this;
     const prices = price.filter((v) => !missing(v));
@@ -93,9 +93,9 @@ class MarketHistory {
     const times = Array.from({ length: columns }, (_, n) => ms[0] + (span * n) / columns);
     const low = Math.min(...prices) * (1 - reach);
     const high = Math.max(...prices) * (1 + reach);
-    const last = new Map(ms.map((at, i) => [Math.min(columns - 1, Math.floor(((at - ms[0]) / span) * columns)), i]));
     const cells = [];
-    for (const [column, i] of last) {
+    for (let column = 0, i = 0; column < columns; column += 1) {
+      while (i + 1 < ms.length && ms[i + 1] < times[column] + span / columns) i += 1;
       spreadBins(this.forced[i], price[i], this.binBps / 1e4, reach, low, high).forEach((amount, row) => amount > 0 && cells.push([column, row, amount]));
     }
     const alerts = incidents

@@ -62,6 +62,7 @@ function showIncidents() {
   const more = firing.length - FIRING_SHOWN;
   const count = firing.length === 1 ? "1 incident fires" : `${firing.length || "No"} incidents fire`;
   setText(element("firing-count"), more > 0 ? `${count}; the ${FIRING_SHOWN} gravest are shown` : count);
+  document.title = `${firing.length ? `(${firing.length}) ` : ""}brinkwatch`;
   firingList.show(firing);
   const now = eventNow();
   const recent = incidents.outlines().filter((one) => (one.resolved ?? now) > now - DAY_MS);

@@ -19,6 +19,10 @@ customElements.define("heat-map", class extends Component {
     return Boolean(this.chart);
   }
   dispose() {
+    // A painting that goes on over several frames ends with the next one: without it, it would go on in what
+    // is disposed, and fail.
+    this.chart?.clear();
+    this.chart?.getZr().flush();
     this.chart?.dispose();
     this.chart = undefined;
   }
