@@ -19,8 +19,9 @@ from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.windows.book_depth import BOOK
 from monitor.core.windows.columns import MARK_COLUMNS, MARK_TS, MARK_VALUE, MARK_WIDTH
 
-POINTS_MAX = 1_000_000
-"""Numbers in all series of a report together: a browser opens so many in less than 3 s."""
+POINTS_MAX = 1_250_000
+"""Numbers in all series of a report together, so that one market has every second of a day: a
+browser opens so many in less than 3 s."""
 PRICES = ("mark", "mid")
 ADDED = (
     "orders", "cancels", "trades", "liquidation_notional", "leverage_changes", "leverage_raises",
@@ -123,7 +124,7 @@ class MarketSeries:
             self._values[series, place[rows], step[rows]] = to_floats(codes[rows])
 
     def packed(self, symbol: str) -> dict[str, Any]:
-        """The series of a market that have a number, as the pages' `decodeArray` reads them."""
+        """The series of a market that have a number, packed as pages read them."""
         own = self._values[:, self._numbers[symbol]].copy()
         carried = max(1, CARRIED_WINDOWS // self.step)
         for k in range(len(PRICES)):
