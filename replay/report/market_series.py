@@ -102,7 +102,7 @@ class MarketSeries:
                 new = np.where(came, sums, np.nan)
             else:
                 new = reduce.reduceat(part, starts, axis=0)
-            at = np.ix_(series, rows.places, step[starts])
+            at = np.ix_(np.array(series), rows.places, step[starts])
             self._values[at] = _joined(self._values[at], new.transpose(2, 1, 0), reduce)
         self._take_prices(span)
 
@@ -129,8 +129,7 @@ class MarketSeries:
         carried = max(1, CARRIED_WINDOWS // self.step)
         for k in range(len(PRICES)):
             own[k] = _carry(own[k], carried)
-        some = (~np.isnan(own)).any(axis=1)
-        return {name: pack(own[k]) for k, name in enumerate(SERIES) if some[k]}
+        return {name: pack(own[k]) for k, name in enumerate(SERIES) if not np.isnan(own[k]).all()}
 
     def extent(self, symbol: str) -> tuple[float, float] | None:
         """The lowest and the highest price of a market; None: no price came."""
