@@ -40,6 +40,7 @@ soak: $(READY)
 	BRINKWATCH_TEST_FAULTS_S=30 $(BIN)/python -m pytest tests/live/test_faults.py
 	BRINKWATCH_TEST_AWAY_S=60 $(BIN)/python -m pytest tests/live/test_notifications.py
 	$(BIN)/python -m tests.fuzz --seconds 600
+	$(BIN)/python -m tests.live.soak
 	$(BIN)/python -m tests.bench.bench_rivals --events 200000 --rounds 1 --only flink,streams
 
 # Changed inputs into everything that reads bytes from outside.

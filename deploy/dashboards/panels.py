@@ -168,7 +168,7 @@ def firing_table(title: str, what: str, query: Query, span: int = WIDE) -> Any:
     markets = [
         _link("symbol", "/d/brinkwatch-symbol?var-symbol=${__value.text}&${__url_time_range}")
     ]
-    kinds = [_link("runbook", "${runbooks}/${__value.text}")]
+    kinds = [_link("runbook", "${runbooks}/kinds")]
     panel = table.Panel().title(title).description(what).height(HIGH).span(span)
     panel = panel.with_transformation(organize).override_by_name("since", since)
     panel = panel.override_by_name("symbol", markets).override_by_name("kind", kinds)
