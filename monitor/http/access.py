@@ -14,6 +14,8 @@ from monitor.security import LOOPBACK
 
 NO_TOKEN_PATHS = ("/livez", "/readyz")
 """Asked by whoever starts and stops the sidecar, who has no token."""
+PAGE_PATH = "/"
+"""The page holds nothing of the venue; what it asks for needs the token."""
 
 
 class Access(NamedTuple):
@@ -29,7 +31,7 @@ class Access(NamedTuple):
 
     def allows(self, path: str, authorization: str) -> bool:
         """Whether a request with this header may ask for `path`."""
-        if self.token is None or path in NO_TOKEN_PATHS:
+        if self.token is None or path in (*NO_TOKEN_PATHS, PAGE_PATH):
             return True
         given = authorization.encode(errors="surrogateescape")
         return hmac.compare_digest(given, f"Bearer {self.token}".encode())
