@@ -254,8 +254,8 @@ class Calibrator(Stateful):
         # Hill's estimate needs positive scores; log-likelihoods have their law.
         heavy = not self.log_likelihood and bool(tail) and self._start > 0
         self._hill = sum(log(s / self._start) for s in tail) / count if heavy else 0.0
-        self._daily = self._score_at_p(1.0 / self.windows_per_day, 0.0)
-        self.cap = self._score_at_p(1.0 / self.windows_per_day, CAP_MEANS)
+        self._daily = self.score_at_p(1.0 / self.windows_per_day)
+        self.cap = self.score_at_p(1.0 / self.windows_per_day, CAP_MEANS)
 
     def _theory_share(self, score: float) -> float:
         """The share of blocks as high, by the law of log-likelihood CUSUMs."""
@@ -263,8 +263,9 @@ class Calibrator(Stateful):
             return 1.0
         return -_expm1_log1p(self.block_windows, self._survival(score - self._shift))
 
-    def _score_at_p(self, p: float, means: float) -> float:
-        """The score with p-value `p`, plus `means` mean excesses of the tail."""
+    def score_at_p(self, p: float, means: float = 0.0) -> float:
+        """The score with p-value `p` by the law of the tail, plus `means` mean excesses of it; inf
+        where there is no law."""
         beyond = log(self._share / (p * self.block_windows))
         if self._start == inf and self.log_likelihood:
             return self._shift + self._survival_inverse(means - log(p))
