@@ -24,7 +24,6 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,11 +35,14 @@ from detectors.calibration.calibrator_bank import find_score_min
 from tests.bench.backgrounds import DAY
 from tests.bench.detect.ablation.flows import Background, backgrounds
 from tests.bench.detect.ablation.mechanisms import (
+    HEAD,
     ROOT,
-    Difference,
-    Loss,
+    Measured,
     Mechanism,
+    compare,
     copy_without,
+    full_row,
+    table_row,
 )
 from tests.bench.detect.accountflow import keys
 from tests.bench.detect.marks import LIMIT, ByAccount, Planted, plan
@@ -49,7 +51,6 @@ from tests.bench.detect.methods import REFRACTORY_S
 FOLDER = Path("detectors/account_burst")
 PLACES = 12
 SEED, SEEDS, DAYS = 301, 3, 1.5
-FIGURES = "recall", "false", "false_ten", "named"
 
 MECHANISMS = (
     Mechanism(
@@ -305,7 +306,7 @@ def find_burst(method: ByAccount, case: Case, burst: Planted) -> tuple[bool, boo
     return False, False
 
 
-def measure(case: Case) -> dict[str, Any]:
+def measure(case: Case) -> Measured:
     """What the detector that is imported makes of it; recall by place."""
     method, run = ByAccount(), run_untouched(case)
     days = (case.windows - case.start) / DAY
@@ -316,18 +317,13 @@ def measure(case: Case) -> dict[str, Any]:
         found, named = find_burst(method, case, burst)
         by_place.setdefault(burst.at, []).append(found)
         hits, right = hits + found, right + named
-    return {
-        "background": case.name,
-        "seed": case.seed,
-        "places": [float(np.mean(by_place[at])) for at in sorted(by_place)],
-        "recall": hits / len(case.bursts),
-        "named": right / max(1, hits),
-        "false": run.alarms / days,
-        "false_ten": run.alarms_ten / days,
-    }
+    places = [float(np.mean(by_place[at])) for at in sorted(by_place)]
+    recall, named_right = hits / len(case.bursts), right / max(1, hits)
+    alarms = run.alarms / days, run.alarms_ten / days
+    return Measured(case.name, case.seed, places, recall, named_right, *alarms)
 
 
-def measure_without(mechanism: Mechanism | None, cases: Path) -> list[dict[str, Any]]:
+def measure_without(mechanism: Mechanism | None, cases: Path) -> list[Measured]:
     """The same in a process that imports the detector without a mechanism."""
     with tempfile.TemporaryDirectory() as folder:
         copy_without(mechanism, FOLDER, Path(folder))
@@ -337,33 +333,7 @@ def measure_without(mechanism: Mechanism | None, cases: Path) -> list[dict[str, 
             cwd=folder, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
             stdout=subprocess.PIPE, text=True, check=True,
         )  # fmt: skip
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def compare(without: list[dict[str, Any]], full: list[dict[str, Any]]) -> Loss:
-    """Of the same cases, in the same order."""
-
-    def paired(what: str) -> Difference:
-        return Difference.of([a[what] - b[what] for a, b in zip(without, full, strict=True)])
-
-    places: dict[str, list[float]] = {}
-    for a, b in zip(without, full, strict=True):
-        lost = np.subtract(a["places"], b["places"]).tolist()
-        places.setdefault(a["background"], []).extend(lost)
-    by_background = {name: Difference.of(lost) for name, lost in places.items()}
-    figures = (paired(what) for what in FIGURES)
-    return Loss(*figures, by_background)
-
-
-HEAD = "| without | recall | named right | false at 1 a day | at 10 | most recall lost on | a loss |"
-
-
-def table_row(name: str, loss: Loss) -> str:
-    """A line of the table."""
-    worst = f"{loss.worst}: {loss.recall_by_background[loss.worst]}"
-    figures = loss.recall, loss.named, loss.false, loss.false_ten, worst
-    cells = (name, *map(str, figures), "yes" if loss.is_one else "no")
-    return f"| {' | '.join(cells)} |"
+    return [Measured(*json.loads(line)) for line in done.stdout.splitlines()]
 
 
 def main() -> None:
@@ -392,9 +362,7 @@ def print_table(seeds: int, days: float, only: set[str]) -> None:
             pickle.dumps([Case.build(one, s) for s in seed for one in backgrounds(days, s)])
         )
         full = measure_without(None, cases)
-        means = (np.mean([one[what] for one in full]) for what in FIGURES)
-        print(f"full, of {len(full)} cases:", *(f"{w} {m:.3f}" for w, m in zip(FIGURES, means)))
-        print(HEAD, "|---" * 7 + "|", sep="\n", flush=True)
+        print(full_row(full), HEAD, sep="\n", flush=True)
         for mechanism in MECHANISMS:
             if not only or mechanism.name in only:
                 loss = compare(measure_without(mechanism, cases), full)
