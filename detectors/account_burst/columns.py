@@ -43,9 +43,9 @@ LAST, FIRST, BEGIN, TIME_COLUMNS = range(4)
 """Windows of an account: of its last act, of its first, and the start of its open excursion."""
 
 (
-    P_OWN, P_SHARED, P_EVENTS, P_SQUARES, P_FORECASTS, P_EXCESS, P_PEAKS, P_RATE,
+    P_OWN, P_SHARED, P_EVENTS, P_SQUARES, P_FORECASTS, P_RATE,
     POPULATION_COLUMNS,
-) = range(9)  # fmt: skip
+) = range(7)  # fmt: skip
 """The population, all accounts together: sums as in a profile. `P_RATE` is events a window and
 account."""
 

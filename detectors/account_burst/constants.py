@@ -51,6 +51,5 @@ BATCH_MIN, BATCH_MIN_RELATIVE = 8.0, 4.0
 be ordinary flow."""
 COUNT_MAX = 1e6
 """Higher counts are judged as this one: beyond it the gamma function loses its digits."""
-PROFILE_PEAKS, POPULATION_PEAKS = 12.0, 100.0
-"""For how steeply an account's peaks thin out: the peaks of all accounts count as 12 peaks of its
-own, and theory counts as 100 peaks of all accounts."""
+PROFILE_PEAKS = 12.0
+"""For how steeply an account's peaks thin out: theory counts as 12 peaks of its own."""

@@ -35,10 +35,8 @@ from detectors.account_burst.columns import (
     MINUTES,
     OWN,
     P_EVENTS,
-    P_EXCESS,
     P_FORECASTS,
     P_OWN,
-    P_PEAKS,
     P_RATE,
     P_SHARED,
     P_SQUARES,
@@ -72,7 +70,6 @@ from detectors.account_burst.constants import (
     MINUTES_WINDOWS,
     NEW_EVENTS,
     POPULATION_EVENTS,
-    POPULATION_PEAKS,
     PROFILE_PEAKS,
     RATE_MIN,
     RECENT_KEEP,
@@ -127,17 +124,11 @@ def silent_window_increment(slow, dispersion, size):  # type: ignore[no-untyped-
     return min(0.0, burst - log_prob_zero(slow, dispersion)) - CONTINUATION_COST
 
 
-@njit(FLOAT(F1), cache=True, nogil=True, **UNCALLED)
-def population_tail_slope(population):  # type: ignore[no-untyped-def]
-    """How steeply the peaks of all accounts thin out: 1 / mean excess; in theory 1."""
-    return (POPULATION_PEAKS + population[P_PEAKS]) / (POPULATION_PEAKS + population[P_EXCESS])
-
-
-@njit(FLOAT(FLOAT32_1, F1), cache=True, nogil=True, **UNCALLED)
-def account_tail_slope(profile, population):  # type: ignore[no-untyped-def]
-    """The same of one account's peaks, at most 1: its evidence is multiplied by it."""
-    peaks = PROFILE_PEAKS * population_tail_slope(population) + profile[PEAKS]
-    return min(1.0, peaks / (PROFILE_PEAKS + profile[EXCESS]))
+@njit(FLOAT(FLOAT32_1), cache=True, nogil=True, **UNCALLED)
+def tail_slope(profile):  # type: ignore[no-untyped-def]
+    """How steeply the account's peaks thin out: 1 / mean excess; in theory 1, and at most that. Its
+    evidence is multiplied by it."""
+    return min(1.0, (PROFILE_PEAKS + profile[PEAKS]) / (PROFILE_PEAKS + profile[EXCESS]))
 
 
 @njit(FLOAT(FLOAT32_1, FLOAT, FLOAT, F1), cache=True, nogil=True)
@@ -237,7 +228,7 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
             total = max(0.0, ratio)
             o[CUSUM_AFTER + k] = total
             highest = max(highest, total)
-        o[LEVEL] = highest * account_tail_slope(profile, population)
+        o[LEVEL] = highest * tail_slope(profile)
         base, start, decays = silent_forecasts(profile, gap, own, slow)
         o[IDLE] = gap * base + start * decays
 
@@ -259,4 +250,4 @@ def decay_evidence(window, row, usual_rate, state, level, slow):  # type: ignore
             burst = max(SIZES[k] * usual_rate[i], SIZES_RELATIVE[k] * slow[i])
             silent = silent_window_increment(slow[i], dispersion, burst)
             highest = max(highest, profile[CUSUM + k] + gap * silent)
-        level[i] = highest * account_tail_slope(profile, population)
+        level[i] = highest * tail_slope(profile)

@@ -30,10 +30,8 @@ from detectors.account_burst.columns import (
     MINUTES,
     OWN,
     P_EVENTS,
-    P_EXCESS,
     P_FORECASTS,
     P_OWN,
-    P_PEAKS,
     P_RATE,
     P_SHARED,
     P_SQUARES,
@@ -55,14 +53,13 @@ from detectors.account_burst.constants import (
     COUNT_MAX,
     MINUTES_WINDOWS,
     NEW_EVENTS,
-    PROFILE_PEAKS,
     RATE_MIN,
     RECENT_KEEP,
     SIZES,
     SLOW_WINDOWS,
     WEIGHT_EVENTS,
 )
-from detectors.account_burst.likelihood import batch_mean, population_tail_slope, silent_forecasts
+from detectors.account_burst.likelihood import batch_mean, silent_forecasts
 from detectors.arrays.types import B1, F1, F2, FLOAT, FLOAT32_1, I1, INT, RF1, UNCALLED
 from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR, SUM_MAX
 
@@ -79,8 +76,8 @@ LEVEL_MIN = 9.0
 highest has ln 1000 = 6.9 by chance; 2 more, for accounts excite each other."""
 EXCESS_MAX = 8.0
 """A peak is learnt as at most this far above `LEVEL_MIN`."""
-PEAK_KEEP, POPULATION_PEAK_KEEP = 0.99, 0.999
-"""What the sums of peaks keep at each peak: those of the account, those of all accounts."""
+PEAK_KEEP = 0.99
+"""What an account's sums of peaks keep at each peak."""
 PEAK_OVER = 0.2
 """An excursion is over when its evidence has fallen below this share of its peak."""
 
@@ -90,18 +87,12 @@ def _decay_and_add(sums, column, keep, value):  # type: ignore[no-untyped-def]
     sums[column] = sums[column] * keep + value
 
 
-@njit(types.void(FLOAT32_1, F1, FLOAT), cache=True, nogil=True, **UNCALLED)
-def learn_peak(profile, population, slope):  # type: ignore[no-untyped-def]
-    """Learn the peak of an excursion that is over. `slope`: see `population_tail_slope`."""
+@njit(types.void(FLOAT32_1), cache=True, nogil=True, **UNCALLED)
+def learn_peak(profile):  # type: ignore[no-untyped-def]
+    """Learn the peak of an excursion that is over."""
     if profile[PEAK] <= LEVEL_MIN:
         return
-    excess = min(profile[PEAK] - LEVEL_MIN, EXCESS_MAX / min(1.0, slope))
-    # The more of an account's peaks are counted, the less one more counts for all accounts.
-    weight = PROFILE_PEAKS / (PROFILE_PEAKS + profile[PEAKS])
-    of_all = weight * min(excess, EXCESS_MAX)
-    _decay_and_add(population, P_EXCESS, POPULATION_PEAK_KEEP, of_all)
-    _decay_and_add(population, P_PEAKS, POPULATION_PEAK_KEEP, weight)
-    _decay_and_add(profile, EXCESS, PEAK_KEEP, excess)
+    _decay_and_add(profile, EXCESS, PEAK_KEEP, min(profile[PEAK] - LEVEL_MIN, EXCESS_MAX))
     _decay_and_add(profile, PEAKS, PEAK_KEEP, 1.0)
 
 
@@ -176,7 +167,6 @@ def learn_acts(window, patience, row, count, scores, in_episode, state):  # type
     on for more than `patience` windows is a habit.
     """
     profiles, times, population = state
-    slope = population_tail_slope(population)
     for i in range(row.size):
         if row[i] < 0:
             continue
@@ -189,7 +179,7 @@ def learn_acts(window, patience, row, count, scores, in_episode, state):  # type
             gap = window - time[LAST] - 1
             learn_profile(gap, min(count[i], COUNT_MAX), o, profile, population)
             if is_over:
-                learn_peak(profile, population, slope)
+                learn_peak(profile)
         if is_over:
             reset_evidence(window, row[i], state)
         for k in range(len(SIZES)):
@@ -200,5 +190,5 @@ def learn_acts(window, patience, row, count, scores, in_episode, state):  # type
         time[LAST] = window
         length = window - time[BEGIN]
         if not in_episode[i] and length >= patience:
-            learn_peak(profile, population, slope)
+            learn_peak(profile)
             adopt_rate(window, row[i], profile[SEEN] / (length + 1.0), state)

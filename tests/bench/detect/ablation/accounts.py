@@ -100,12 +100,8 @@ MECHANISMS = (
     ),
     Mechanism(
         "how peaks thin out", "likelihood.py",
-        "return min(1.0, peaks / (PROFILE_PEAKS + profile[EXCESS]))", "return 1.0",
-    ),
-    Mechanism(
-        "how the peaks of all accounts thin out", "likelihood.py",
-        "return (POPULATION_PEAKS + population[P_PEAKS]) "
-        "/ (POPULATION_PEAKS + population[P_EXCESS])", "return 1.0",
+        "return min(1.0, (PROFILE_PEAKS + profile[PEAKS]) / (PROFILE_PEAKS + profile[EXCESS]))",
+        "return 1.0",
     ),
     Mechanism(
         "sizes beside the slow rate", "constants.py",
@@ -189,10 +185,6 @@ MECHANISMS = (
     Mechanism(
         "busy accounts count less for all", "profile_learning.py",
         "    weight = WEIGHT_EVENTS / (WEIGHT_EVENTS + profile[EVENTS])\n", "    weight = 1.0\n",
-    ),
-    Mechanism(
-        "accounts of many peaks count less for all", "profile_learning.py",
-        "    weight = PROFILE_PEAKS / (PROFILE_PEAKS + profile[PEAKS])\n", "    weight = 1.0\n",
     ),
     Mechanism(
         "a quiet market counts as one event a second", "market_rates.py",
