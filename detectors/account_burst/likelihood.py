@@ -1,9 +1,9 @@
 """The likelihood of one account's counts, with and without a burst: kernels over arrays.
 
 Without a burst, the events of an account in a window are ordinary flow or a batch (a market maker
-replaces all its quotes at once). Flow is negative binomial about a forecast that mixes three
-readings of the account's rate: its slow mean, the same times how busy the market is, and its own
-last seconds. A batch is geometric. A burst adds events at a gamma distributed rate to the flow.
+replaces all its quotes at once). Flow is negative binomial about a forecast that mixes two readings
+of the account's rate: its slow mean and its own last seconds. A batch is geometric. A burst adds
+events at a gamma distributed rate to the flow.
 All parameters are the account's own, drawn to those of all accounts while it is young.
 `profile_learning.py` learns them.
 """
@@ -38,7 +38,6 @@ from detectors.account_burst.columns import (
     P_FORECASTS,
     P_OWN,
     P_RATE,
-    P_SHARED,
     P_SQUARES,
     PEAKS,
     PROFILE_COLUMNS,
@@ -46,12 +45,10 @@ from detectors.account_burst.columns import (
     READING,
     RECENT,
     RECENT_NOW,
-    SHARED,
     SLOW,
     SQUARES,
     STATE,
     W_OWN,
-    W_SHARED,
 )
 from detectors.account_burst.constants import (
     BATCH_ACTS,
@@ -77,9 +74,8 @@ from detectors.account_burst.constants import (
     SIZES_RELATIVE,
     SLOW_WINDOWS,
     WEIGHT_EVENTS,
+    WEIGHT_MAX,
     WEIGHT_OWN,
-    WEIGHT_SHARED,
-    WEIGHTS_MAX,
 )
 from detectors.arrays.types import F1, F2, FLOAT, FLOAT32_1, I1, INT, RF1, UNCALLED
 
@@ -179,7 +175,6 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
     empty_profile = np.zeros(PROFILE_COLUMNS, np.float32)
     events = POPULATION_EVENTS + population[P_EVENTS]
     own_of_all = (WEIGHT_OWN * POPULATION_EVENTS + population[P_OWN]) / events
-    shared_of_all = (WEIGHT_SHARED * POPULATION_EVENTS + population[P_SHARED]) / events
     for i in range(row.size):
         seen_before = row[i] >= 0
         profile = profiles[row[i]] if seen_before else empty_profile
@@ -190,11 +185,8 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
         dispersion = account_dispersion(profile, population)
         recent = profile[RECENT] * RECENT_KEEP**gap
         counted = WEIGHT_EVENTS + profile[EVENTS]
-        own = (WEIGHT_EVENTS * own_of_all + profile[OWN]) / counted
-        shared = (WEIGHT_EVENTS * shared_of_all + profile[SHARED]) / counted
-        own = min(own, WEIGHTS_MAX)
-        shared = min(shared, WEIGHTS_MAX - own)
-        forecast = (1.0 - own - shared) * slow + shared * slow * reading.busy[i] + own * recent
+        own = min((WEIGHT_EVENTS * own_of_all + profile[OWN]) / counted, WEIGHT_MAX)
+        forecast = (1.0 - own) * slow + own * recent
         acts = BATCH_ACTS + profile[ACT_COUNT]
         batch = (BATCH_SHARE * BATCH_ACTS + profile[BATCHES]) / acts
         size = max(batch_mean(profile), BATCH_MIN + BATCH_MIN_RELATIVE * slow)
@@ -203,7 +195,7 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
         as_flow = log_prob_count(x, orders, forecast, dispersion)
         usual = log_sum_exp(as_flow, as_batch)
         o = out[i]
-        o[FORECAST], o[SLOW], o[W_OWN], o[W_SHARED] = forecast, slow, own, shared
+        o[FORECAST], o[SLOW], o[W_OWN] = forecast, slow, own
         o[DISPERSION], o[FLOW_SHARE] = dispersion, math.exp(as_flow - usual)
         o[RECENT_NOW] = recent
         o[IN_EXCURSION] = 0.0

@@ -33,7 +33,6 @@ from detectors.account_burst.columns import (
     P_FORECASTS,
     P_OWN,
     P_RATE,
-    P_SHARED,
     P_SQUARES,
     PEAK,
     PEAKS,
@@ -41,12 +40,10 @@ from detectors.account_burst.columns import (
     RECENT,
     RECENT_NOW,
     SEEN,
-    SHARED,
     SLOW,
     SQUARES,
     STATE,
     W_OWN,
-    W_SHARED,
 )
 from detectors.account_burst.constants import (
     BATCH_SHARE,
@@ -115,16 +112,12 @@ def learn_profile(gap, count, o, profile, population):  # type: ignore[no-untype
     count = flow * count + (1.0 - flow)  # a batch is one event of the flow
     squares += (count - forecast) ** 2
     from_own = count * own * o[RECENT_NOW] / forecast
-    slow_share = (1.0 - own - o[W_SHARED]) * slow / forecast
-    from_market = count * (1.0 - (from_own / count) - slow_share)
     _decay_and_add(profile, OWN, PROFILE_KEEP, from_own)
-    _decay_and_add(profile, SHARED, PROFILE_KEEP, from_market)
     _decay_and_add(profile, EVENTS, PROFILE_KEEP, count)
     profile[SQUARES] = (profile[SQUARES] + squares) * PROFILE_KEEP
     forecasts = profile[FORECASTS] + forecast + o[IDLE]
     profile[FORECASTS] = forecasts * PROFILE_KEEP
     _decay_and_add(population, P_OWN, POPULATION_KEEP, weight * from_own)
-    _decay_and_add(population, P_SHARED, POPULATION_KEEP, weight * from_market)
     _decay_and_add(population, P_EVENTS, POPULATION_KEEP, weight * count)
     _decay_and_add(population, P_SQUARES, POPULATION_KEEP, weight * squares)
     forecasts = weight * (forecast + o[IDLE])

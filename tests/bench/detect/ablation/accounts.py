@@ -60,25 +60,18 @@ MECHANISMS = (
     ),
     Mechanism(
         "its own last seconds in the forecast", "likelihood.py",
-        "own = min(own, WEIGHTS_MAX)", "own = 0.0",
+        "own = min((WEIGHT_EVENTS * own_of_all + profile[OWN]) / counted, WEIGHT_MAX)",
+        "own = 0.0 * counted",
     ),
     Mechanism(
-        "its busy market in the forecast", "likelihood.py",
-        "shared = min(shared, WEIGHTS_MAX - own)", "shared = 0.0",
+        "weight of each account", "likelihood.py",
+        "own = min((WEIGHT_EVENTS * own_of_all + profile[OWN]) / counted, WEIGHT_MAX)",
+        "own = min(own_of_all, WEIGHT_MAX) + 0.0 * counted",
     ),
     Mechanism(
-        "weights of each account", "likelihood.py",
-        "counted = WEIGHT_EVENTS + profile[EVENTS]\n"
-        "        own = (WEIGHT_EVENTS * own_of_all + profile[OWN]) / counted\n"
-        "        shared = (WEIGHT_EVENTS * shared_of_all + profile[SHARED]) / counted\n",
-        "own, shared = own_of_all, shared_of_all\n",
-    ),
-    Mechanism(
-        "weights of all accounts", "likelihood.py",
-        "events = POPULATION_EVENTS + population[P_EVENTS]\n",
-        "events = POPULATION_EVENTS + population[P_EVENTS] * 0.0\n"
-        "    population = population.copy()\n"
-        "    population[P_OWN] = population[P_SHARED] = 0.0\n",
+        "weight of all accounts", "likelihood.py",
+        "own_of_all = (WEIGHT_OWN * POPULATION_EVENTS + population[P_OWN]) / events",
+        "own_of_all = WEIGHT_OWN * POPULATION_EVENTS / events",
     ),
     Mechanism(
         "dispersion of each account", "likelihood.py",

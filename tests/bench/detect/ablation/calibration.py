@@ -41,7 +41,7 @@ from tests.bench.detect.ablation.mechanisms import (
 )
 from tests.bench.detect.ablation.series import Series, all_series
 
-FILE = Path("detectors/calibration/calibrator.py")
+FOLDER, FILE = Path("detectors/calibration"), "calibrator.py"
 ONE, TEN = (FalseAlarmRate(per_day, 1.0).p_limit for per_day in (1.0, 10.0))
 BLOCKS_DAY = DAY // 300
 PROBE_BLOCKS = 6
@@ -52,85 +52,85 @@ NATS, SHARES = (1.0, 3.0, 6.0), (0.1, 0.5, 1.5)
 
 MECHANISMS = (
     Mechanism(
-        "theory counts as blocks", FILE.name, "PRIOR_BLOCKS = 24.0", "PRIOR_BLOCKS = 0.0"
+        "theory counts as blocks", FILE, "PRIOR_BLOCKS = 24.0", "PRIOR_BLOCKS = 0.0"
     ),
     Mechanism(
-        "the slope of the tail is uncertain", FILE.name,
+        "the slope of the tail is uncertain", FILE,
         "SLOPE_PRIOR, SLOPE_PRIOR_PER_BLOCK = 16.0, 4.0",
         "SLOPE_PRIOR, SLOPE_PRIOR_PER_BLOCK = 1e6, 0.0",
     ),
     Mechanism(
-        "the slope is more certain with each block", FILE.name,
+        "the slope is more certain with each block", FILE,
         "SLOPE_PRIOR, SLOPE_PRIOR_PER_BLOCK = 16.0, 4.0",
         "SLOPE_PRIOR, SLOPE_PRIOR_PER_BLOCK = 16.0, 0.0",
     ),
     Mechanism(
-        "theory is moved to the middle block", FILE.name,
+        "theory is moved to the middle block", FILE,
         "self._shift = middle * below / (below + SHIFT_BLOCKS)", "self._shift = 0.0",
     ),
     Mechanism(
-        "the middle of theory counts as blocks", FILE.name,
+        "the middle of theory counts as blocks", FILE,
         "SHIFT_BLOCKS = 4.0", "SHIFT_BLOCKS = 0.0",
     ),
     Mechanism(
-        "the middle is one of blocks not capped", FILE.name,
+        "the middle is one of blocks not capped", FILE,
         "below = n - len(capped)", "below = n",
     ),
     Mechanism(
-        "scores are capped", FILE.name,
+        "scores are capped", FILE,
         "self.cap = self._score_at_p(1.0 / self.windows_per_day, CAP_MEANS)",
         "self.cap = SCORE_BOUND",
     ),
-    Mechanism("the cap lies three means out", FILE.name, "CAP_MEANS = 3.0", "CAP_MEANS = 0.0"),
+    Mechanism("the cap lies three means out", FILE, "CAP_MEANS = 3.0", "CAP_MEANS = 0.0"),
     Mechanism(
-        "capped scores are lower bounds", FILE.name,
+        "capped scores are lower bounds", FILE,
         "ended = max(ENDED_MIN, count - beyond + prior / 3)",
         "ended = max(ENDED_MIN, count + prior / 3)",
     ),
     Mechanism(
-        "a neutral least of ended excesses", FILE.name,
+        "a neutral least of ended excesses", FILE,
         "ENDED_MIN = 1.0 / 3.0", "ENDED_MIN = 1e-9",
     ),
     Mechanism(
-        "attacks are left out", FILE.name,
+        "attacks are left out", FILE,
         "if self.by_rank or True not in self._rare:", "if True:",
     ),
     Mechanism(
-        "attacks are a quarter at most", FILE.name,
+        "attacks are a quarter at most", FILE,
         "ATTACK_SHARE, ATTACKED_SHARE, CHANCE_BLOCKS = 2, 4, 64",
         "ATTACK_SHARE, ATTACKED_SHARE, CHANCE_BLOCKS = 2, 1, 64",
     ),
     Mechanism(
-        "a few rare blocks may be chance", FILE.name,
+        "a few rare blocks may be chance", FILE,
         "chance = 1 + n // CHANCE_BLOCKS", "chance = 1",
     ),
     Mechanism(
-        "heavy tails", FILE.name,
+        "heavy tails", FILE,
         "heavy = not self.log_likelihood and bool(tail) and self._start > 0", "heavy = False",
     ),
     Mechanism(
-        "ties at the start of the tail are no excesses", FILE.name,
+        "ties at the start of the tail are no excesses", FILE,
         "if not self.log_likelihood and excess > 0.0:", "if False:",
     ),
     Mechanism(
-        "a steeper tail than in theory is not believed", FILE.name,
+        "a steeper tail than in theory is not believed", FILE,
         "self._slope = min(self.tail_slope_max, slope)", "self._slope = slope",
     ),
     Mechanism(
-        "scores seen are as rare as their rank", FILE.name,
+        "scores seen are as rare as their rank", FILE,
         "if self.by_rank:\n                share = min(", "if False:\n                share = min(",
     ),
-    Mechanism("the highest two are no rank", FILE.name, "RANK_MIN = 3.0", "RANK_MIN = 1.0"),
+    Mechanism("the highest two are no rank", FILE, "RANK_MIN = 3.0", "RANK_MIN = 1.0"),
     Mechanism(
-        "blocks of other markets are borrowed", FILE.name,
+        "blocks of other markets are borrowed", FILE,
         "borrowed = self._others[: max(0, READY_BLOCKS - own)]", "borrowed = self._others[:0]",
     ),
     Mechanism(
-        "what is borrowed is raised in proportion", FILE.name,
+        "what is borrowed is raised in proportion", FILE,
         "higher = max(1.0, self._sorted[own // 2] / self._others_middle)", "higher = 1.0",
     ),
     Mechanism(
-        "the scale of what is borrowed counts as blocks", FILE.name,
+        "the scale of what is borrowed counts as blocks", FILE,
         "SCALE_BLOCKS = 0.3", "SCALE_BLOCKS = 0.0",
     ),
 )  # fmt: skip
@@ -143,7 +143,7 @@ def load_without(mechanism: Mechanism | None) -> type[Calibrator]:
         return Calibrator
     module = ModuleType(f"calibrator_without_{mechanism.name.replace(' ', '_')}")
     sys.modules[module.__name__] = module
-    source = mechanism.remove((ROOT / FILE).read_text())
+    source = mechanism.remove((ROOT / FOLDER / FILE).read_text())
     exec(compile(source, module.__name__, "exec"), module.__dict__)
     of: type[Calibrator] = module.Calibrator
     return of
