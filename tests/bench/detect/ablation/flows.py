@@ -58,6 +58,20 @@ def with_habits(flow: Flow, seed: int) -> Flow:
     return _sum_cells(*(column[acted] for column in cells), flow.windows, flow.accounts)
 
 
+def with_steady_bots(flow: Flow, seed: int) -> Flow:
+    """The same and five more accounts that act 20 times a second, give or take one, and about once
+    an hour only eight times for ten seconds: less than usual is no burst."""
+    rng = np.random.default_rng(seed)
+    count = np.rint(rng.normal(20.0, 1.0, (5, flow.windows)))
+    for bot in count:
+        for at in rng.integers(0, flow.windows - 10, rng.poisson(flow.windows / HOUR)):
+            bot[at : at + 10] = 8.0
+    window = np.concatenate([_entry_windows(flow), np.tile(np.arange(flow.windows), 5)])
+    bots = flow.accounts + np.repeat(np.arange(5), flow.windows)
+    account, counts = np.concatenate([flow.account, bots]), np.concatenate([flow.count, *count])
+    return _sum_cells(window, account, counts, flow.windows, flow.accounts + 5)
+
+
 def in_markets(flows: list[Flow]) -> Flow:
     """Each flow a market of its own, with its own accounts."""
     first = np.cumsum([0, *(flow.accounts for flow in flows)])
@@ -99,6 +113,12 @@ def backgrounds(days: float, seed: int) -> Iterator[Background]:
         for i, mean in enumerate((1, 4, 16))
     ]
     yield Background("markets of 1, 4 and 16/s", in_markets(markets), start, 1.0)
+    one = hawkes_accounts(days, 2, seed + 14, 0.4, accounts=20, tail=2.0)
+    yield Background("one account makes most, 2/s", one, start, 1.0)
+    crowd = hawkes_accounts(days, 10, seed + 15, 0.4, accounts=30_000, tail=0.5)
+    yield Background("30,000 accounts, 10/s", crowd, start, 0.2)
+    bots = with_steady_bots(hawkes_accounts(days, 4, seed + 16, 0.4, accounts=300), seed + 16)
+    yield Background("steady bots, 104/s", bots, start, 0.1)
     for i in range(4):
         early = hawkes_accounts(3 * HOUR / DAY, 8, seed + 10 + i, 0.5, batch=20.0)
         yield Background("first three hours, 8/s", early, WARM_UP_S, 0.3)
