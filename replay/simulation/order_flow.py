@@ -253,9 +253,9 @@ def planted_orders(
             orders["quantity"] = quantities(rng, markets, orders["symbol"], wealth)
         elif part.kind == "layering":
             orders = _rested_orders(rng, LAYERS, symbol, who)
-            length_ns = part.end_ts - part.start_ts
+            length_ns = part.layers_end_ts - part.start_ts
             orders["ts"] = part.start_ts + np.sort(rng.integers(length_ns // 4, size=LAYERS))
-            orders["end"] = part.end_ts - 1 - rng.integers(SECOND_NS // 2, size=LAYERS)
+            orders["end"] = part.layers_end_ts + rng.integers(SECOND_NS, size=LAYERS)
             orders["side"] = 1 if part.side == "buy" else -1
             share = markets.share[symbol] / markets.price[symbol]
             lots = part.size * LAYERED_NOTIONAL * share / LAYERS * SCALE / markets.lot[symbol]
