@@ -128,7 +128,7 @@ def kind_line(name: str, outcomes: list[PlantedOutcome]) -> str:
 
 
 def _seconds(values: list[float]) -> str:
-    return f"{median(values):.0f} s" if values else "–"
+    return f"{round(median(values))} s" if values else "–"
 
 
 if __name__ == "__main__":
