@@ -1,10 +1,10 @@
 """A simulated day with every kind of incident, several times each, through `brinkwatch replay`.
 
-    python -m tests.bench.detect.simulated_day [--rounds N] [--seed N] [--keep FOLDER]
+    python -m tests.bench.detect.simulated_day [--rounds N] [--seed N] [--keep FOLDER] [--write FILE]
 
 The first hour is learnt. Then each kind comes once a round, in an order drawn for each round, in
 one of the busiest markets. The command line replays the day with its defaults, and the alerts are
-compared with what was planted (`replay/ground_truth.py`). Markdown, for the README.
+compared with what was planted (`replay/ground_truth.py`). `--write README.md` puts the table there.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ from replay.simulation.incidents.planted import INCIDENT_RULES, PlantedIncident
 from replay.simulation.market import make_markets
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import START_TS, simulate
+from tests.bench.tables import write_table
 
+COMMAND = "python -m tests.bench.detect.simulated_day"
 MIX = (*DEFAULT_MIX, LATENCY_FLIP, CASCADE)
 QUIET_S, SPACING_S = 3600, 300
 SYMBOLS, ACCOUNTS, RATE = 4, 1000, 100.0
@@ -46,19 +48,21 @@ BUSIEST = 3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.bench.detect.simulated_day", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=90)
     parser.add_argument("--keep", type=Path, help="where to leave the day and its alerts")
+    parser.add_argument("--write", type=Path, help="the document to put the table into")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = asked.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         day = make_day(folder, asked.rounds, asked.seed)
         alerts = replay_day(day, folder / "alerts.jsonl")
-        print("\n".join(table_lines(day, alerts)))
+        lines = list(table_lines(day, alerts))
+    print("\n".join(lines))
+    if asked.write:
+        write_table(asked.write, COMMAND, lines)
 
 
 def make_day(folder: Path, rounds: int, seed: int) -> Day:

@@ -1,6 +1,6 @@
 """The simulated flow beside recorded days: one table, the same measurement for all.
 
-    python -m tests.bench.flow [DAY ...] [--minutes M] [--seed N] [--quick] [--json FILE]
+    python -m tests.bench.flow [DAY ...] [--minutes M] [--seed N] [--quick] [--write FILE]
 
 Recordings that are not here are left out, and so are those of many files with `--quick`. DAY:
 further recorded days (`brinkwatch import`). Of each day the busiest market is measured.
@@ -9,7 +9,6 @@ further recorded days (`brinkwatch import`). Of each day the busiest market is m
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import tempfile
 from collections.abc import Iterator
@@ -21,19 +20,21 @@ from replay.simulation.simulate import simulate
 from tests.bench.detect.days.recordings import recorded_days
 from tests.bench.flow.leverage import LEVERAGE, leverage_of_accounts, leverage_of_day
 from tests.bench.flow.market import STATISTICS, busiest_market, measure_market
+from tests.bench.tables import write_table
 
 Columns = dict[str, dict[str, float]]
 """The statistics of each day, by its name."""
 SIMULATED = "simulated"
+COMMAND = "python -m tests.bench.flow"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.flow", description=__doc__)
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("days", nargs="*", type=Path, help="further recorded days")
     parser.add_argument("--minutes", type=int, default=60, help="of the simulated day")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="without recordings of many files")
-    parser.add_argument("--json", type=Path, help="where to write the numbers too")
+    parser.add_argument("--write", type=Path, help="the document to put the table into")
     asked = parser.parse_args()
     columns = {SIMULATED: measure_simulated(asked.minutes, asked.seed)}
     for name, path in (*recorded_days(asked.quick), *((day.name, day) for day in asked.days)):
@@ -41,9 +42,10 @@ def main() -> None:
         columns[name] = measure_market(day, busiest_market(day))
     for name, numbers in leverage_of_accounts():
         columns[name] = numbers
-    print("\n".join(table_lines(columns)))
-    if asked.json:
-        asked.json.write_text(json.dumps(finite(columns), indent=1) + "\n")
+    lines = list(table_lines(columns))
+    print("\n".join(lines))
+    if asked.write:
+        write_table(asked.write, COMMAND, lines)
 
 
 def measure_simulated(minutes: int, seed: int) -> dict[str, float]:
@@ -69,14 +71,6 @@ def cell(number: float) -> str:
     if math.isnan(number):
         return "–"
     return "> 60" if math.isinf(number) else f"{number:.3g}"
-
-
-def finite(columns: Columns) -> dict[str, dict[str, float | None]]:
-    """As JSON can hold it: null where there is no number."""
-    return {
-        name: {key: number if math.isfinite(number) else None for key, number in numbers.items()}
-        for name, numbers in columns.items()
-    }
 
 
 if __name__ == "__main__":

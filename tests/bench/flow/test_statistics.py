@@ -12,7 +12,7 @@ from replay.day import Day
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import simulate
 from tests.bench.flow import statistics as st
-from tests.bench.flow.__main__ import cell, finite, table_lines
+from tests.bench.flow.__main__ import cell, table_lines
 from tests.bench.flow.leverage import leverage_of_day
 from tests.bench.flow.market import STATISTICS, busiest_market, measure_market
 
@@ -101,5 +101,4 @@ def test_a_simulated_day_has_every_statistic_and_its_row(tmp_path: Path) -> None
     lines = list(table_lines({"simulated": numbers}))
     assert len(lines) == 2 + len(numbers)
     assert any(line.startswith(f"| {STATISTICS['cancel_share']} | 0.") for line in lines)
-    assert finite({"x": {"a": np.nan, "b": 2.0}}) == {"x": {"a": None, "b": 2.0}}
     assert [cell(np.nan), cell(np.inf), cell(0.12345)] == ["–", "> 60", "0.123"]
