@@ -1,6 +1,6 @@
 """A simulated day with every kind of incident, several times each, through `brinkwatch replay`.
 
-    python -m tests.bench.detect.simulated_day [--rounds N] [--seed N] [--keep FOLDER] [--write FILE]
+    python -m tests.bench.detect.simulated_day [--rounds N] [--seed N] [--keep DIR] [--write FILE]
 
 The first hour is learnt. Then each kind comes once a round, in an order drawn for each round, in
 one of the busiest markets. The command line replays the day with its defaults, and the alerts are
