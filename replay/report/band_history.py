@@ -37,7 +37,7 @@ class BandHistory:
         self._from_ns = from_ns // interval_ns * interval_ns
         intervals = (to_ns - self._from_ns) // interval_ns + 1
         self._column_ns = interval_ns * -(-intervals // COLUMNS_MAX)
-        columns = (to_ns - self._from_ns) // self._column_ns + 1
+        columns = -(-(to_ns - self._from_ns) // self._column_ns) + 1
         self._markets = {symbol: _MarketHistory(columns) for symbol in symbols}
         self._last = -1
 

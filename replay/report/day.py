@@ -118,11 +118,11 @@ def _body(
 {_figures(recorder, summary, incidents)}
 <p class="soft">Engine {ENGINE_VERSION}, settings <code>{settings.fingerprint()}</code>, digest of
 all output <code>{escape(summary.digest)}</code>: the same records give the same digest.</p>
-<form class="filters screen" aria-label="What is shown">
+<div class="filters screen" role="group" aria-label="What is shown">
 {_select("market", "Market", markets)}{_select("kind", "Kind", kinds)}
 {_select("severity", "Severity", SEVERITIES[::-1], "at least ")}
 <span id="shown" role="status"></span>
-</form>
+</div>
 <h2>When incidents fired</h2>
 <p class="screen"><label>A lane for each <select id="lanes-by">{_options(["market", "kind"])}
 </select></label> <span class="soft">A bar goes from the alert to its resolution; press it to read

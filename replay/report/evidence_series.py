@@ -79,9 +79,7 @@ class EvidenceSeries:
                 self._cut(incident)
 
     def follow(self, alert: Alert) -> None:
-        """Take an alert."""
-        if alert.incident in self.charts:
-            return
+        """Take an alert. An incident that comes back has charts of its last evidence."""
         now = alert.ts // self._window_ns
         one = self._pending.get(alert.incident)
         if alert.status == "resolved":
@@ -89,7 +87,7 @@ class EvidenceSeries:
                 self._cut(alert.incident)
             return
         if one is None:
-            if len(self._pending) + len(self.charts) >= INCIDENTS_MAX:
+            if len({*self._pending, *self.charts, alert.incident}) > INCIDENTS_MAX:
                 return
             low = max(alert.since // self._window_ns, now - AFTER_WINDOWS) - BEFORE_WINDOWS
             one = self._pending[alert.incident] = _Pending(alert, low, now + AFTER_WINDOWS)
