@@ -154,8 +154,9 @@ def test_a_market_that_is_chosen_is_drawn(chromium: Chromium, port: LivePort) ->
             tab.page.get_by_role("heading", name=symbol, exact=True).wait_for()
             chosen = tab.page.locator("tr[aria-selected=true] button")
             assert chosen.inner_text() == symbol
+        tab.page.locator(f"#heat [aria-label^='{HELD}']").wait_for()
         tab.page.locator("#heat summary").click()
-        assert tab.page.locator("#heat tbody tr").count() > 3
+        tab.page.locator("#heat tbody tr").nth(3).wait_for()
 
 
 def test_names_are_text_and_nothing_else(chromium: Chromium, port: LivePort) -> None:

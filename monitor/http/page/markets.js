@@ -53,6 +53,7 @@ class MarketHistory {
   constructor(symbol) {
     this.symbol = symbol;
     this.lastNs = "0";
+    this.isDrawn = false;
     this.ms = [];
     this.forced = [];
     for (const name of SERIES) this[name] = [];

@@ -149,13 +149,16 @@ async function showHistory(of) {
 
 function drawHistory() {
   setText(element("market-name"), chosen.symbol);
+  // Another market is drawn anew; the same one keeps the cursor and what is zoomed.
+  const show = (id, data) => (chosen.isDrawn ? element(id).renew(data) : (element(id).data = data));
   const line = (id, names, labels, colours, more) =>
-    element(id).renew({ x: chosen.ms, series: chosen.lines(names, labels, colours), isTime: true, height: 220, sync: "market", ...more });
+    show(id, { x: chosen.ms, series: chosen.lines(names, labels, colours), isTime: true, height: 220, sync: "market", ...more });
   line("price", ["price"], ["price"], ["ink"], { title: "Price", labelY: "price" });
   line("depth", ["bid_depth", "ask_depth"], ["bids", "asks"], ["bids", "asks"], { title: "Depth", labelY: "quote currency", formatY: formatMoney, least: 0 });
   line("spread", ["spread_bps"], ["spread"], ["ink"], { title: "Spread", labelY: "bps", formatY: toTwo, least: 0 });
   line("rate", ["r_down", "r_up"], ["down", "up"], ["few", "whole"], { title: "R", labelY: "R", formatY: toTwo, least: 1 });
-  element("heat").renew(chosen.heat(Number(element("reach").value), incidents.outlines()));
+  show("heat", chosen.heat(Number(element("reach").value), incidents.outlines()));
+  chosen.isDrawn = true;
 }
 
 async function chooseMarket(symbol) {
