@@ -71,6 +71,18 @@ def test_the_page_needs_no_token_and_lets_the_browser_run_its_own_scripts_alone(
     )
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost:9464", 200), ("127.0.0.1:1", 200), ("[::1]:9464", 200), ("sidecar", 200),
+     ("a.localhost", 200), ("evil.example:9464", 421), ("127.0.0.1.evil.example", 421)],
+)  # fmt: skip
+def test_a_page_of_the_web_cannot_ask_under_its_own_name(host: str, status: int) -> None:
+    assert request("/state", headers={"Host": host}).status == status
+    own = {"headers": {"Host": host}, "token": "t", "bearer": "t"}
+    assert request("/state", **own).status == 200
+    assert request("/state", headers={"Host": host}, host="0.0.0.0").status == 200
+
+
 def test_a_page_without_what_it_draws_with_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
