@@ -38,7 +38,9 @@ soak: $(READY)
 	$(BIN)/python -m tests.live.killing --kills 200 --members 1
 	BRINKWATCH_TEST_SOURCE_KILLS=10 $(BIN)/python -m pytest tests/live/test_sources.py
 	BRINKWATCH_TEST_FAULTS_S=30 $(BIN)/python -m pytest tests/live/test_faults.py
+	BRINKWATCH_TEST_AWAY_S=60 $(BIN)/python -m pytest tests/live/test_notifications.py
 	$(BIN)/python -m tests.fuzz --seconds 600
+	$(BIN)/python -m tests.live.soak
 	$(BIN)/python -m tests.bench.bench_rivals --events 200000 --rounds 1 --only flink,streams
 
 # Changed inputs into everything that reads bytes from outside.

@@ -199,7 +199,7 @@ def _window_arrays(acts: int, markets: int) -> col.WindowArrays:
     """Arrays for windows of at most so many acts, in so many markets."""
 
     def reading(n: int) -> col.MarketReading:
-        return col.MarketReading(*np.empty((3, n)))
+        return col.MarketReading(*np.empty((2, n)))
 
     def integers(n: int) -> Int64:
         return np.zeros(n, np.int64)
