@@ -223,23 +223,3 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
         o[LEVEL] = highest * tail_slope(profile)
         base, start, decays = silent_forecasts(profile, gap, own, slow)
         o[IDLE] = gap * base + start * decays
-
-
-@njit(types.void(INT, I1, F1, STATE, F1, F1), cache=True, nogil=True, **UNCALLED)
-def decay_evidence(window, row, usual_rate, state, level, slow):  # type: ignore[no-untyped-def]
-    """The evidence of accounts that do not act in `window`, into `level`, and their slow rates.
-
-    `usual_rate`: of each account's market, events a window.
-    """
-    profiles, times, population = state
-    for i in range(row.size):
-        profile, time = profiles[row[i]], times[row[i]]
-        slow[i] = slow_rate(profile, 0.0, time[LAST] - time[FIRST], population)
-        dispersion = account_dispersion(profile, population)
-        gap = window - time[LAST]
-        highest = 0.0
-        for k in range(len(SIZES)):
-            burst = max(SIZES[k] * usual_rate[i], SIZES_RELATIVE[k] * slow[i])
-            silent = silent_window_increment(slow[i], dispersion, burst)
-            highest = max(highest, profile[CUSUM + k] + gap * silent)
-        level[i] = highest * tail_slope(profile)

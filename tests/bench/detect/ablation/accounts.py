@@ -143,10 +143,6 @@ MECHANISMS = (
         "NAMED_EVIDENCE_SHARE, NAMED_EVENTS_SHARE = 0.0, 0.4",
     ),
     Mechanism(
-        "silent accounts keep their evidence", "kernel.py",
-        "    counts[N_HOT] = n\n\n\n@njit(INT(", "    counts[N_HOT] = 0\n\n\n@njit(INT(",
-    ),
-    Mechanism(
         "the least size of a burst", "constants.py",
         "SIZES = (1 / 3, 1.0, 3.0, 30.0)", "SIZES = (1.0, 1.0, 3.0, 30.0)",
     ),
