@@ -66,11 +66,7 @@ MECHANISMS = (
     ),
     Mechanism(
         "theory is moved to the middle block", FILE,
-        "self._shift = middle * below / (below + SHIFT_BLOCKS)", "self._shift = 0.0",
-    ),
-    Mechanism(
-        "the middle of theory counts as blocks", FILE,
-        "SHIFT_BLOCKS = 4.0", "SHIFT_BLOCKS = 0.0",
+        "self._shift = max(0.0, self._fit_blocks[below // 2] - theory)", "self._shift = 0.0",
     ),
     Mechanism(
         "the middle is one of blocks not capped", FILE,
