@@ -12,8 +12,6 @@ SIZES = (1 / 3, 1.0, 3.0, 30.0)
 does beside its market is what counts, and three accounts that double a market add a third each.
 The sizes lie a factor of three apart, which the spread of the burst's own rate bridges; 30 is for
 markets that hardly act."""
-SIZES_RELATIVE = (0.5, 2.0, 8.0, 32.0)
-"""The same as multiples of the account's slow rate; a burst is the larger of the two."""
 BURST_SHAPE = 1.5
 """Shape of the gamma law of a burst's rate: a factor of four about its mean is nothing unusual."""
 BURST_WINDOWS = 20.0

@@ -71,7 +71,6 @@ from detectors.account_burst.constants import (
     RATE_MIN,
     RECENT_KEEP,
     SIZES,
-    SIZES_RELATIVE,
     SLOW_WINDOWS,
     WEIGHT_EVENTS,
     WEIGHT_MAX,
@@ -201,7 +200,7 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
         o[IN_EXCURSION] = 0.0
         highest = 0.0
         for k in range(len(SIZES)):
-            burst = max(SIZES[k] * reading.usual_rate[i], SIZES_RELATIVE[k] * slow)
+            burst = SIZES[k] * reading.usual_rate[i]
             total = np.float64(profile[CUSUM + k])
             if total > 0.0 and gap > 0:
                 total += gap * silent_window_increment(slow, dispersion, burst)

@@ -97,10 +97,6 @@ MECHANISMS = (
         "return 1.0",
     ),
     Mechanism(
-        "sizes beside the slow rate", "constants.py",
-        "SIZES_RELATIVE = (0.5, 2.0, 8.0, 32.0)", "SIZES_RELATIVE = (0.0, 0.0, 0.0, 0.0)",
-    ),
-    Mechanism(
         "sizes beside the market", "constants.py",
         "SIZES = (1 / 3, 1.0, 3.0, 30.0)", "SIZES = (1e-3, 1e-3, 1e-3, 1e-3)",
     ),
