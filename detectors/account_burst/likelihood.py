@@ -212,8 +212,6 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
             with_burst = dispersion_with_burst(forecast, dispersion, burst)
             lifted = log_prob_count(x, orders, forecast + burst, with_burst)
             ratio = log_sum_exp(lifted, as_batch) - usual
-            if x <= forecast:
-                ratio = min(0.0, ratio)
             if total > 0.0:
                 ratio += total - CONTINUATION_COST
             total = max(0.0, ratio)

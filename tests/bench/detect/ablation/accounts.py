@@ -130,10 +130,6 @@ MECHANISMS = (
         "an excursion ends at a fifth", "profile_learning.py", "PEAK_OVER = 0.2", "PEAK_OVER = 0.0",
     ),
     Mechanism(
-        "windows below the forecast are no evidence", "likelihood.py",
-        "            if x <= forecast:\n                ratio = min(0.0, ratio)\n", "",
-    ),
-    Mechanism(
         "evidence counts in the name", "verdict.py",
         "NAMED_EVIDENCE_SHARE, NAMED_EVENTS_SHARE = 0.3, 0.4",
         "NAMED_EVIDENCE_SHARE, NAMED_EVENTS_SHARE = 0.0, 0.4",
