@@ -23,7 +23,7 @@ from detectors.arrays.types import (
     UInt64,
 )
 
-BURST_SIZES = 4
+BURST_SIZES = 3
 """Each account has as many CUSUMs."""
 
 (

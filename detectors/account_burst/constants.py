@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 
-SIZES = (1 / 3, 1.0, 3.0, 30.0)
+SIZES = (1 / 3, 1.0, 3.0)
 """Burst sizes looked for, as multiples of the usual rate of the account's market: what an account
 does beside its market is what counts, and three accounts that double a market add a third each.
-The sizes lie a factor of three apart, which the spread of the burst's own rate bridges; 30 is for
-markets that hardly act."""
+The sizes lie a factor of three apart, which the spread of the burst's own rate bridges."""
 BURST_SHAPE = 1.5
 """Shape of the gamma law of a burst's rate: a factor of four about its mean is nothing unusual."""
 BURST_WINDOWS = 20.0

@@ -5,7 +5,7 @@ account is soon within what the market does by itself. Beside the account's own 
 and market makers, who cancel in bursts by nature, are measured by how they do it every day.
 
 Each account has CUSUMs of log-likelihood ratios "a burst is added to its flow" against "nothing
-is", one for each of four sizes of burst; the highest is its evidence. That is multiplied by how
+is", one for each of three sizes of burst; the highest is its evidence. That is multiplied by how
 steeply the peaks of its evidence have thinned out (at most 1): what an account does every hour is
 no evidence, whatever the model says. The score of a window is the evidence of the highest account
 of one market, plus what two more add to it (`combine_actors`), less the logarithm of how many of

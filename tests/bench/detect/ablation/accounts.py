@@ -98,7 +98,7 @@ MECHANISMS = (
     ),
     Mechanism(
         "sizes beside the market", "constants.py",
-        "SIZES = (1 / 3, 1.0, 3.0, 30.0)", "SIZES = (1e-3, 1e-3, 1e-3, 1e-3)",
+        "SIZES = (1 / 3, 1.0, 3.0)", "SIZES = (1e-3, 1e-3, 1e-3)",
     ),
     Mechanism(
         "gamma law of a burst's rate", "constants.py", "BURST_SHAPE = 1.5", "BURST_SHAPE = 1e6",
@@ -136,19 +136,15 @@ MECHANISMS = (
     ),
     Mechanism(
         "the least size of a burst", "constants.py",
-        "SIZES = (1 / 3, 1.0, 3.0, 30.0)", "SIZES = (1.0, 1.0, 3.0, 30.0)",
+        "SIZES = (1 / 3, 1.0, 3.0)", "SIZES = (1.0, 1.0, 3.0)",
     ),
     Mechanism(
         "the second size of a burst", "constants.py",
-        "SIZES = (1 / 3, 1.0, 3.0, 30.0)", "SIZES = (1 / 3, 1 / 3, 3.0, 30.0)",
-    ),
-    Mechanism(
-        "the third size of a burst", "constants.py",
-        "SIZES = (1 / 3, 1.0, 3.0, 30.0)", "SIZES = (1 / 3, 1.0, 1.0, 30.0)",
+        "SIZES = (1 / 3, 1.0, 3.0)", "SIZES = (1 / 3, 1 / 3, 3.0)",
     ),
     Mechanism(
         "the largest size of a burst", "constants.py",
-        "SIZES = (1 / 3, 1.0, 3.0, 30.0)", "SIZES = (1 / 3, 1.0, 3.0, 3.0)",
+        "SIZES = (1 / 3, 1.0, 3.0)", "SIZES = (1 / 3, 1.0, 1.0)",
     ),
     Mechanism(
         "batch habits of each account", "likelihood.py",
