@@ -225,10 +225,9 @@ class Calibrator(Stateful):
             capped = [s for i, s in all_capped if i not in left_out]
         self._slope_certainty = SLOPE_PRIOR + SLOPE_PRIOR_PER_BLOCK * own
         self._shift = 0.0
-        below = n - len(capped)
-        if self.log_likelihood and below:
+        if self.log_likelihood and n:
             theory = self._survival_inverse(-log(-expm1(log(0.5) / self.block_windows)))
-            self._shift = max(0.0, self._fit_blocks[below // 2] - theory)
+            self._shift = max(0.0, self._fit_blocks[n // 2] - theory)
         count = n // TAIL_SHARE
         prior = PRIOR_BLOCKS if self.log_likelihood else 0.0
         self._start = self._fit_blocks[n - count] if count else inf

@@ -66,11 +66,7 @@ MECHANISMS = (
     ),
     Mechanism(
         "theory is moved to the middle block", FILE,
-        "self._shift = max(0.0, self._fit_blocks[below // 2] - theory)", "self._shift = 0.0",
-    ),
-    Mechanism(
-        "the middle is one of blocks not capped", FILE,
-        "below = n - len(capped)", "below = n",
+        "self._shift = max(0.0, self._fit_blocks[n // 2] - theory)", "self._shift = 0.0",
     ),
     Mechanism(
         "scores are capped", FILE,
