@@ -58,7 +58,6 @@ from detectors.account_burst.constants import (
     BATCH_SHARE,
     BATCH_WEIGHT,
     BURST_SHAPE,
-    CONTINUATION_COST,
     COUNT_MAX,
     DISPERSION_MIN,
     FLOW_DISPERSION,
@@ -116,7 +115,7 @@ def silent_window_increment(slow, dispersion, size):  # type: ignore[no-untyped-
     of one. But a burst only adds events, and silence adds none.
     """
     burst = log_prob_zero(slow + size, dispersion_with_burst(slow, dispersion, size))
-    return min(0.0, burst - log_prob_zero(slow, dispersion)) - CONTINUATION_COST
+    return min(0.0, burst - log_prob_zero(slow, dispersion))
 
 
 @njit(FLOAT(FLOAT32_1), cache=True, nogil=True, **UNCALLED)
@@ -212,9 +211,7 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
             with_burst = dispersion_with_burst(forecast, dispersion, burst)
             lifted = log_prob_count(x, orders, forecast + burst, with_burst)
             ratio = log_sum_exp(lifted, as_batch) - usual
-            if total > 0.0:
-                ratio += total - CONTINUATION_COST
-            total = max(0.0, ratio)
+            total = max(0.0, max(0.0, total) + ratio)
             o[CUSUM_AFTER + k] = total
             highest = max(highest, total)
         o[LEVEL] = highest * tail_slope(profile)

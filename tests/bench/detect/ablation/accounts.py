@@ -104,10 +104,6 @@ MECHANISMS = (
         "gamma law of a burst's rate", "constants.py", "BURST_SHAPE = 1.5", "BURST_SHAPE = 1e6",
     ),
     Mechanism(
-        "a burst may end each window", "constants.py",
-        "CONTINUATION_COST = -math.log1p(-1.0 / BURST_WINDOWS)", "CONTINUATION_COST = 0.0",
-    ),
-    Mechanism(
         "two more accounts", "kernel.py",
         "COMBINED_ACCOUNTS_MAX = 3", "COMBINED_ACCOUNTS_MAX = 1",
     ),
