@@ -70,7 +70,7 @@ MECHANISMS = (
     ),
     Mechanism(
         "scores are capped", FILE,
-        "self.cap = self._score_at_p(1.0 / self.windows_per_day, CAP_MEANS)",
+        "self.cap = self.score_at_p(1.0 / self.windows_per_day, CAP_MEANS)",
         "self.cap = SCORE_BOUND",
     ),
     Mechanism("the cap lies three means out", FILE, "CAP_MEANS = 3.0", "CAP_MEANS = 0.0"),
@@ -110,7 +110,7 @@ MECHANISMS = (
     ),
     Mechanism(
         "scores seen are as rare as their rank", FILE,
-        "if self.by_rank:\n                share = min(", "if False:\n                share = min(",
+        "if self._peaks is not None:\n            share", "if False:\n            share",
     ),
     Mechanism("the highest two are no rank", FILE, "RANK_MIN = 3.0", "RANK_MIN = 1.0"),
     Mechanism(
