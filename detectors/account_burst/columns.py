@@ -23,7 +23,7 @@ from detectors.arrays.types import (
     UInt64,
 )
 
-BURST_SIZES = 4
+BURST_SIZES = 3
 """Each account has as many CUSUMs."""
 
 (
@@ -81,8 +81,8 @@ class MarketReading(NamedTuple):
 
 HOT_LEVEL, HOT_SINCE, HOT_OBSERVED, HOT_EXPECTED, HOT_COST, HOT_COLUMNS = range(6)
 """Of an account with evidence: what `verdict.Actor` says, and the cost of its market."""
-N_ACCOUNTS, N_HOT, FIRST_WINDOW, COUNTS = range(4)
-"""Of the detector: accounts in the table, accounts kept in mind, the first window (-1: none)."""
+N_ACCOUNTS, FIRST_WINDOW, COUNTS = range(3)
+"""Of the detector: accounts in the table, and the first window (-1: none)."""
 FLOW_EVENTS_SUM, FLOW_WINDOW, FLOW_COLUMNS = range(3)
 """Of all accounts: the decayed sum of events, and the last window in it."""
 
@@ -103,16 +103,13 @@ class LearntArrays(NamedTuple):
     """All that the detector has learnt.
 
     `keys` (rows,) and `table` (slots,): where each account's row in `accounts` is. `markets`
-    (markets, columns): see `market_rates`. `hot_keys`, `hot_markets` (`HOT_MAX`,): the accounts
-    kept in mind while they do not act. `counts` (`COUNTS`,) and `flow` (`FLOW_COLUMNS`,).
+    (markets, columns): see `market_rates`. `counts` (`COUNTS`,) and `flow` (`FLOW_COLUMNS`,).
     """
 
     accounts: AccountState
     keys: UInt64
     table: NDArray[np.int32]
     markets: Float64
-    hot_keys: UInt64
-    hot_markets: Int64
     counts: Int64
     flow: Float64
 
@@ -123,9 +120,7 @@ class WindowArrays(NamedTuple):
     By act: `row` in the table (-1: never seen), `scores` (acts, `SCORE_COLUMNS`), the `reading` of
     its market, and False (`nobody`). By market: `place`, an act of it. By account with evidence
     (`HOT_MAX`), the highest first: `hot_keys`, `hot_markets` and `hot` (`HOT_COLUMNS`); `n_hot`
-    (1,): how many. By account that was kept in mind and is silent (`HOT_MAX`): its place among
-    those (`silent`), its `silent_row` in the table and `silent_market`, its evidence and its slow
-    rate (`silent_levels`, (2, `HOT_MAX`)), and the `silent_reading` of its market.
+    (1,): how many.
     """
 
     row: Int64
@@ -137,20 +132,15 @@ class WindowArrays(NamedTuple):
     hot_markets: Int64
     hot: Float64
     n_hot: Int64
-    silent: Int64
-    silent_row: Int64
-    silent_market: Int64
-    silent_levels: Float64
-    silent_reading: MarketReading
 
 
 STATE = types.NamedTuple((FLOAT32_2, I2, F1), AccountState)  # type: ignore[no-untyped-call]
 READING = types.NamedUniTuple(F1, 2, MarketReading)  # type: ignore[no-untyped-call]
 ACTS = types.NamedTuple((U1, I1, F1), WindowActivity)  # type: ignore[no-untyped-call]
 LEARNT = types.NamedTuple(  # type: ignore[no-untyped-call]
-    (STATE, U1, INT32_1, F2, U1, I1, I1, F1), LearntArrays
+    (STATE, U1, INT32_1, F2, I1, F1), LearntArrays
 )
 WINDOW = types.NamedTuple(  # type: ignore[no-untyped-call]
-    (I1, F2, READING, B1, I1, U1, I1, F2, I1, I1, I1, I1, F2, READING), WindowArrays
+    (I1, F2, READING, B1, I1, U1, I1, F2, I1), WindowArrays
 )
 """The five as compiled kernels see them."""

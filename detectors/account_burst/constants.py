@@ -7,20 +7,12 @@ from __future__ import annotations
 
 import math
 
-SIZES = (1 / 3, 1.0, 3.0, 30.0)
+SIZES = (1 / 3, 1.0, 3.0)
 """Burst sizes looked for, as multiples of the usual rate of the account's market: what an account
 does beside its market is what counts, and three accounts that double a market add a third each.
-The sizes lie a factor of three apart, which the spread of the burst's own rate bridges; 30 is for
-markets that hardly act."""
-SIZES_RELATIVE = (0.5, 2.0, 8.0, 32.0)
-"""The same as multiples of the account's slow rate; a burst is the larger of the two."""
+The sizes lie a factor of three apart, which the spread of the burst's own rate bridges."""
 BURST_SHAPE = 1.5
 """Shape of the gamma law of a burst's rate: a factor of four about its mean is nothing unusual."""
-BURST_WINDOWS = 20.0
-"""Mean length of a burst, windows. In each window it ends with a chance of one in 20, so half an
-hour in which an account does a little more than usual is a mood and no burst."""
-CONTINUATION_COST = -math.log1p(-1.0 / BURST_WINDOWS)
-"""What a CUSUM loses each window because the burst may have ended."""
 SLOW_WINDOWS = 3600.0 / math.log(2.0)
 """Memory of the slow rate, windows: a half-life of an hour."""
 MINUTES_WINDOWS, MINUTES_EVENTS = 600.0, 20.0

@@ -58,7 +58,6 @@ from detectors.account_burst.constants import (
     BATCH_SHARE,
     BATCH_WEIGHT,
     BURST_SHAPE,
-    CONTINUATION_COST,
     COUNT_MAX,
     DISPERSION_MIN,
     FLOW_DISPERSION,
@@ -71,7 +70,6 @@ from detectors.account_burst.constants import (
     RATE_MIN,
     RECENT_KEEP,
     SIZES,
-    SIZES_RELATIVE,
     SLOW_WINDOWS,
     WEIGHT_EVENTS,
     WEIGHT_MAX,
@@ -117,7 +115,7 @@ def silent_window_increment(slow, dispersion, size):  # type: ignore[no-untyped-
     of one. But a burst only adds events, and silence adds none.
     """
     burst = log_prob_zero(slow + size, dispersion_with_burst(slow, dispersion, size))
-    return min(0.0, burst - log_prob_zero(slow, dispersion)) - CONTINUATION_COST
+    return min(0.0, burst - log_prob_zero(slow, dispersion))
 
 
 @njit(FLOAT(FLOAT32_1), cache=True, nogil=True, **UNCALLED)
@@ -201,7 +199,7 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
         o[IN_EXCURSION] = 0.0
         highest = 0.0
         for k in range(len(SIZES)):
-            burst = max(SIZES[k] * reading.usual_rate[i], SIZES_RELATIVE[k] * slow)
+            burst = SIZES[k] * reading.usual_rate[i]
             total = np.float64(profile[CUSUM + k])
             if total > 0.0 and gap > 0:
                 total += gap * silent_window_increment(slow, dispersion, burst)
@@ -213,33 +211,9 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
             with_burst = dispersion_with_burst(forecast, dispersion, burst)
             lifted = log_prob_count(x, orders, forecast + burst, with_burst)
             ratio = log_sum_exp(lifted, as_batch) - usual
-            if x <= forecast:
-                ratio = min(0.0, ratio)
-            if total > 0.0:
-                ratio += total - CONTINUATION_COST
-            total = max(0.0, ratio)
+            total = max(0.0, max(0.0, total) + ratio)
             o[CUSUM_AFTER + k] = total
             highest = max(highest, total)
         o[LEVEL] = highest * tail_slope(profile)
         base, start, decays = silent_forecasts(profile, gap, own, slow)
         o[IDLE] = gap * base + start * decays
-
-
-@njit(types.void(INT, I1, F1, STATE, F1, F1), cache=True, nogil=True, **UNCALLED)
-def decay_evidence(window, row, usual_rate, state, level, slow):  # type: ignore[no-untyped-def]
-    """The evidence of accounts that do not act in `window`, into `level`, and their slow rates.
-
-    `usual_rate`: of each account's market, events a window.
-    """
-    profiles, times, population = state
-    for i in range(row.size):
-        profile, time = profiles[row[i]], times[row[i]]
-        slow[i] = slow_rate(profile, 0.0, time[LAST] - time[FIRST], population)
-        dispersion = account_dispersion(profile, population)
-        gap = window - time[LAST]
-        highest = 0.0
-        for k in range(len(SIZES)):
-            burst = max(SIZES[k] * usual_rate[i], SIZES_RELATIVE[k] * slow[i])
-            silent = silent_window_increment(slow[i], dispersion, burst)
-            highest = max(highest, profile[CUSUM + k] + gap * silent)
-        level[i] = highest * tail_slope(profile)

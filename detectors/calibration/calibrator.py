@@ -36,8 +36,6 @@ SLOPE_PRIOR, SLOPE_PRIOR_PER_BLOCK = 16.0, 4.0
 block. A detector that has learnt for five minutes does not know the slow moods of its stream. In
 simulated hours a score of 12 was 20 times as frequent as by theory in the first quarter of an hour,
 for which 16 excesses allow, and 4 times in the rest, for which 50 do."""
-SHIFT_BLOCKS = 4.0
-"""The theory of where the middle block lies counts as so many blocks."""
 ENDED_MIN = 1.0 / 3.0
 """The least number of ended excesses in the slope of the tail. Where every block of it was capped,
 none has ended, and the likeliest slope is 0: a tail that never thins out, and a division by zero. A
@@ -229,11 +227,9 @@ class Calibrator(Stateful):
             capped = [s for i, s in all_capped if i not in left_out]
         self._slope_certainty = SLOPE_PRIOR + SLOPE_PRIOR_PER_BLOCK * own
         self._shift = 0.0
-        below = n - len(capped)
-        if self.log_likelihood and below:
+        if self.log_likelihood and n:
             theory = self._survival_inverse(-log(-expm1(log(0.5) / self.block_windows)))
-            middle = max(0.0, self._fit_blocks[below // 2] - theory)
-            self._shift = middle * below / (below + SHIFT_BLOCKS)
+            self._shift = max(0.0, self._fit_blocks[n // 2] - theory)
         count = n // TAIL_SHARE
         prior = PRIOR_BLOCKS if self.log_likelihood else 0.0
         self._start = self._fit_blocks[n - count] if count else inf

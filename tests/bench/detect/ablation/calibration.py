@@ -66,19 +66,11 @@ MECHANISMS = (
     ),
     Mechanism(
         "theory is moved to the middle block", FILE,
-        "self._shift = middle * below / (below + SHIFT_BLOCKS)", "self._shift = 0.0",
-    ),
-    Mechanism(
-        "the middle of theory counts as blocks", FILE,
-        "SHIFT_BLOCKS = 4.0", "SHIFT_BLOCKS = 0.0",
-    ),
-    Mechanism(
-        "the middle is one of blocks not capped", FILE,
-        "below = n - len(capped)", "below = n",
+        "self._shift = max(0.0, self._fit_blocks[n // 2] - theory)", "self._shift = 0.0",
     ),
     Mechanism(
         "scores are capped", FILE,
-        "self.cap = self._score_at_p(1.0 / self.windows_per_day, CAP_MEANS)",
+        "self.cap = self.score_at_p(1.0 / self.windows_per_day, CAP_MEANS)",
         "self.cap = SCORE_BOUND",
     ),
     Mechanism("the cap lies three means out", FILE, "CAP_MEANS = 3.0", "CAP_MEANS = 0.0"),
@@ -118,7 +110,7 @@ MECHANISMS = (
     ),
     Mechanism(
         "scores seen are as rare as their rank", FILE,
-        "if self.by_rank:\n                share = min(", "if False:\n                share = min(",
+        "if self._peaks is not None:\n            share", "if False:\n            share",
     ),
     Mechanism("the highest two are no rank", FILE, "RANK_MIN = 3.0", "RANK_MIN = 1.0"),
     Mechanism(
