@@ -68,7 +68,8 @@ def import_verdicts(config: Config, source: Path, console: Console) -> dict[str,
         )
     file = _open_verdicts(config, console)
     added = sum(file.add(one) for one in verdicts)
-    console.say(f"kept: {added} of {len(verdicts)} verdicts, the others were there ({file.path})")
+    again = "" if added == len(verdicts) else ", the others were given before"
+    console.say(f"kept: {added} of {len(verdicts)} verdicts{again} ({file.path})")
     if broken:
         console.say(f"lines of {source} that are no verdicts, left out: {broken}")
     return {"verdicts": len(verdicts), "added": added, "broken": broken}

@@ -44,7 +44,7 @@ class DayRecorder:
         self.alerts_left_out = 0
 
     def take(self, output: StageOutput) -> None:
-        """Take what a step decides, its alerts already chosen."""
+        """Take the closed windows and the bands of a step."""
         for span in output.closed if isinstance(output, EngineOutput) else ():
             rows = chosen_rows(span, self._numbers, self.windows)
             if rows.values.size:

@@ -9,7 +9,7 @@ function dataTable({ caption, head, rows, left = [] }) {
       make("thead", {}, make("tr", {}, head.map((text, n) => make("th", { scope: "col", ...side(n) }, text)))),
       make("tbody", {}, rows.map((row) => make("tr", {}, row.map((cell, n) => make("td", side(n), cell)))))));
 }
-customElements.define("data-table", class extends Component {
+customElements.define("data-table", class extends TextComponent {
   draw(data) {
     this.replaceChildren(dataTable(data));
   }

@@ -64,6 +64,20 @@ class Component extends HTMLElement {
   }
   dispose() {}
 }
+// One of text alone: it is there at once, for whoever searches the page or has it read aloud, and styles
+// do the rest.
+class TextComponent extends Component {
+  connectedCallback() {
+    this.refresh();
+  }
+  disconnectedCallback() {}
+  refresh() {
+    this.redraw();
+  }
+  renew(value) {
+    this.data = value;
+  }
+}
 
 function redrawAll(now = false) {
   for (const component of [...components]) now ? component.redraw() : component.refresh();

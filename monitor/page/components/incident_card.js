@@ -2,7 +2,7 @@
 
 // <incident-card>: one incident with what it rests on. {incident, judgement: {isTrue, note} or undefined, judge:
 // what is called with (incident, isTrue or null, note); without it there are no buttons}.
-customElements.define("incident-card", class extends Component {
+customElements.define("incident-card", class extends TextComponent {
   draw({ incident, judgement, judge }) {
     const { alert, severity } = incident;
     const card = make("article", { class: `card ${severity}`, "aria-label": `${severity}: ${kindName(alert.kind)}, ${marketsOf(incident).join(", ")}` },
@@ -104,14 +104,20 @@ function accountsOf({ accounts }) {
 }
 
 function nextSteps(alert) {
+  const command = make("code", {}, alert.reproduce);
   const copy = make("button", { type: "button", class: "screen" }, "Copy");
   copy.onclick = async () => {
-    await navigator.clipboard.writeText(alert.reproduce);
-    copy.textContent = "Copied";
+    try {
+      await navigator.clipboard.writeText(alert.reproduce);
+      copy.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(command);
+      copy.textContent = "Selected: copy it";
+    }
   };
   return make("section", {}, make("h4", {}, "What to look at next"),
     alert.look_at?.length ? make("ul", {}, alert.look_at.map((text) => make("li", {}, text))) : null,
-    make("p", { class: "reproduce" }, "Show it again: ", make("code", {}, alert.reproduce), " ", copy),
+    make("p", { class: "reproduce" }, "Show it again: ", command, " ", copy),
     alert.abstained.length ? make("p", { class: "soft" }, `Could not judge: ${alert.abstained.map((a) => `${a.detector} (${a.why})`).join("; ")}.`) : null);
 }
 

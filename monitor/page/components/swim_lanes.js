@@ -4,7 +4,7 @@
 // "market" or "kind", choose: what is called with the incident that was chosen}.
 const LANE_PX = 20;
 const BAR_SHARE = 0.012;
-customElements.define("swim-lanes", class extends Component {
+customElements.define("swim-lanes", class extends TextComponent {
   draw(data) {
     const lanes = layLanes(data.incidents, data.by ?? "market");
     const empty = make("p", { class: "soft" }, "No incident fired.");
