@@ -28,6 +28,30 @@ def test_the_evidence_that_comes_with_a_level_is_its_score() -> None:
     assert LikelihoodDetector.log_likelihood
 
 
+def test_streams_with_different_least_levels_share_a_bank_and_stay_themselves() -> None:
+    singles = [RecordHighDetector(least=least) for least in (0.5, 3.0, 25.0)]
+    assert len({one.bank_key for one in singles}) == 1
+    bank, rows = singles[0].bank(), np.arange(3)
+    bank.grow(3)
+    for row, one in enumerate(singles):
+        bank.adopt(row, one)
+    rng = np.random.default_rng(6)
+    for window in range(200):
+        if window == 100:
+            state, bank = bank.snapshot(3), singles[0].bank()
+            for row, one in enumerate(singles):
+                bank.adopt(row, one)
+            bank.restore(state)
+        values = rng.pareto(0.7, (3, 1))
+        scores = bank.judge(rows, values)
+        for row, one in enumerate(singles):
+            score = one.judge_one({"level": float(values[row, 0])})
+            assert (score.value is None) == np.isnan(scores[row])
+            assert score.evidence == bank.evidence(row, values[row])
+            one.learn_one({"level": float(values[row, 0])})
+        bank.learn(rows, values)
+
+
 def test_a_moment_has_a_score_beyond_chance_and_a_level_that_matters() -> None:
     detector = MomentDetector("bps", "sd", least=2.0, score_least=8.0)
     check_detector(lambda: MomentDetector("bps", "sd", least=2.0), pause_windows=20_000)

@@ -16,6 +16,7 @@ from detectors.calibration.calibrator import (
     Calibrator,
     FalseAlarmRate,
 )
+from detectors.calibration.calibrator_bank import SCORE_MAX, find_score_min
 
 DAY = 86400
 
@@ -214,6 +215,34 @@ def test_a_restored_calibrator_continues_bit_for_bit() -> None:
         restored.learn(score)
         whole.learn(score)
     assert restored.snapshot() == whole.snapshot()
+
+
+def test_a_restored_calibrator_by_rank_remembers_its_events() -> None:
+    heights = np.random.default_rng(9).pareto(1.0, 700).tolist()
+    calibrator = Calibrator(False, DAY, by_rank=True)
+    for i, height in enumerate(heights):
+        calibrator.close_block(height)
+        if i in (150, 640):
+            other = Calibrator(False, DAY, by_rank=True)
+            other.restore(calibrator.snapshot())
+            assert [other.p_value(x) for x in heights] == [calibrator.p_value(x) for x in heights]
+
+
+@pytest.mark.parametrize("by_rank", [False, True])
+@pytest.mark.parametrize("unit", [0.02, 1.0, 300.0])
+def test_the_least_score_that_may_be_rare_is_sought_from_below_and_closely(
+    unit: float, by_rank: bool
+) -> None:
+    rng = np.random.default_rng(10)
+    calibrator = Calibrator(False, DAY, by_rank=by_rank)
+    for height in (unit * rng.pareto(2.0, 200)).tolist():
+        calibrator.close_block(height)
+    for p_most in (1e-6, 4e-5, 1e-4):
+        least = find_score_min(calibrator, p_most)
+        assert calibrator.p_value(least) > p_most
+        if least < SCORE_MAX:
+            above = least + 2e-6 + min(0.5, 0.12 * least)
+            assert calibrator.p_value(above) <= p_most
 
 
 def test_what_is_not_finite_is_not_learnt() -> None:
