@@ -156,10 +156,6 @@ MECHANISMS = (
         "of_all = FLOW_DISPERSION + 0.0 * all_events",
     ),
     Mechanism(
-        "busy accounts count less for all", "profile_learning.py",
-        "    weight = WEIGHT_EVENTS / (WEIGHT_EVENTS + profile[EVENTS])\n", "    weight = 1.0\n",
-    ),
-    Mechanism(
         "a quiet market counts as one event a second", "market_rates.py",
         "USUAL_RATE_MIN = 1.0", "USUAL_RATE_MIN = 1e-3",
     ),
