@@ -74,8 +74,6 @@ EXCESS_MAX = 8.0
 """A peak is learnt as at most this far above `LEVEL_MIN`."""
 PEAK_KEEP = 0.99
 """What an account's sums of peaks keep at each peak."""
-PEAK_OVER = 0.2
-"""An excursion is over when its evidence has fallen below this share of its peak."""
 
 
 @njit(inline="always")
@@ -163,7 +161,7 @@ def learn_acts(window, patience, row, count, scores, in_episode, state):  # type
         highest = 0.0
         for k in range(len(SIZES)):
             highest = max(highest, o[CUSUM_AFTER + k])
-        is_over = o[IN_EXCURSION] == 0.0 or highest < PEAK_OVER * profile[PEAK]
+        is_over = o[IN_EXCURSION] == 0.0
         if not in_episode[i]:
             gap = window - time[LAST] - 1
             learn_profile(gap, min(count[i], COUNT_MAX), o, profile, population)

@@ -123,9 +123,6 @@ MECHANISMS = (
         "SETTLE_WINDOWS = 300", "SETTLE_WINDOWS = 0",
     ),
     Mechanism(
-        "an excursion ends at a fifth", "profile_learning.py", "PEAK_OVER = 0.2", "PEAK_OVER = 0.0",
-    ),
-    Mechanism(
         "evidence counts in the name", "verdict.py",
         "NAMED_EVIDENCE_SHARE, NAMED_EVENTS_SHARE = 0.3, 0.4",
         "NAMED_EVIDENCE_SHARE, NAMED_EVENTS_SHARE = 0.0, 0.4",
