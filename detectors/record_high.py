@@ -148,7 +148,7 @@ class RecordHighDetector(RowDetector):
     2.0
     """
 
-    BANK: ClassVar[type[RowBank]] = RecordHighBank
+    BANK: ClassVar[type[RecordHighBank]] = RecordHighBank
     PARAMETERS: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, feature: str = "level", least: float = 1.0) -> None:
@@ -255,7 +255,7 @@ class MomentDetector(RecordHighDetector):
     12.0
     """
 
-    BANK: ClassVar[type[RowBank]] = MomentBank
+    BANK: ClassVar[type[RecordHighBank]] = MomentBank
     is_moment: ClassVar[bool] = True
 
     def __init__(

@@ -279,17 +279,19 @@ def run(
         typer.Option(metavar="TOPIC", help="go on where this topic was made anew or cut"),
     ] = None,
     alerts_per_day: PerDay = None,
-) -> int:
+) -> None:
     """The sidecar: watches the topics, publishes alerts, each once; until SIGTERM or Ctrl-C.
 
     A topic whose log was made anew, or has lost records that were not read, ends it. With
     --accept-gap (for each such topic) it goes on with all that was learnt, from where the log now
     begins, and an alert says what is missing.
     """
-    _announce_compilation()
+    from monitor.commands import compilation, process_log
+
+    compilation.announce(process_log.note)
     from monitor.commands.run_sidecar import run_sidecar
 
-    return run_sidecar(_load(config, alerts_per_day), accept_gap or ())
+    raise typer.Exit(run_sidecar(_load(config, alerts_per_day), accept_gap or ()))
 
 
 @app.command()

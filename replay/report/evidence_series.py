@@ -30,7 +30,7 @@ INCIDENTS_MAX = 500
 
 
 @dataclass(slots=True)
-class _Pending:
+class _EvidenceCut:
     """An incident whose charts are not cut yet. `places`: numbers of its markets."""
 
     alert: Alert
@@ -51,7 +51,7 @@ class EvidenceSeries:
         self._values = np.full((*shape, len(FEATURE_NAMES)), np.nan, np.float32)
         self._window = np.full(shape, -1, np.int64)
         self._until = np.zeros(len(numbers), np.int64)
-        self._pending: dict[str, _Pending] = {}
+        self._pending: dict[str, _EvidenceCut] = {}
         self.charts: dict[str, list[dict[str, Any]]] = {}
         """By incident, as the incident card takes them."""
 
@@ -90,7 +90,7 @@ class EvidenceSeries:
             if len({*self._pending, *self.charts, alert.incident}) > INCIDENTS_MAX:
                 return
             low = max(alert.since // self._window_ns, now - AFTER_WINDOWS) - BEFORE_WINDOWS
-            one = self._pending[alert.incident] = _Pending(alert, low, now + AFTER_WINDOWS)
+            one = self._pending[alert.incident] = _EvidenceCut(alert, low, now + AFTER_WINDOWS)
         one.alert = alert
         symbols = {part.symbol or alert.symbols[0] for part in alert.evidence if alert.symbols}
         one.places = [n for name, n in self._numbers.items() if name in symbols]
@@ -106,7 +106,7 @@ class EvidenceSeries:
         charts = (self._chart(one, part) for part in ranked)
         self.charts[incident] = [chart for chart in charts if chart is not None][:CHARTS_MAX]
 
-    def _chart(self, one: _Pending, part: AlertEvidence) -> dict[str, Any] | None:
+    def _chart(self, one: _EvidenceCut, part: AlertEvidence) -> dict[str, Any] | None:
         """None where the number is none of a market's windows."""
         alert = one.alert
         symbol = part.symbol or (alert.symbols[0] if alert.symbols else "")

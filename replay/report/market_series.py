@@ -19,8 +19,9 @@ from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.windows.book_depth import BOOK
 from monitor.core.windows.columns import MARK_COLUMNS, MARK_TS, MARK_VALUE, MARK_WIDTH
 
-POINTS_MAX = 1_000_000
-"""Numbers in all series of a report together: a browser opens so many in less than 3 s."""
+POINTS_MAX = 1_250_000
+"""Numbers in all series of a report together, so that one market has every second of a day: a
+browser opens so many in less than 3 s."""
 PRICES = ("mark", "mid")
 ADDED = (
     "orders", "cancels", "trades", "liquidation_notional", "leverage_changes", "leverage_raises",
@@ -101,7 +102,7 @@ class MarketSeries:
                 new = np.where(came, sums, np.nan)
             else:
                 new = reduce.reduceat(part, starts, axis=0)
-            at = np.ix_(series, rows.places, step[starts])
+            at = np.ix_(np.array(series), rows.places, step[starts])
             self._values[at] = _joined(self._values[at], new.transpose(2, 1, 0), reduce)
         self._take_prices(span)
 
@@ -123,13 +124,12 @@ class MarketSeries:
             self._values[series, place[rows], step[rows]] = to_floats(codes[rows])
 
     def packed(self, symbol: str) -> dict[str, Any]:
-        """The series of a market that have a number, as the pages' `decodeArray` reads them."""
+        """The series of a market that have a number, packed as pages read them."""
         own = self._values[:, self._numbers[symbol]].copy()
         carried = max(1, CARRIED_WINDOWS // self.step)
         for k in range(len(PRICES)):
             own[k] = _carry(own[k], carried)
-        some = (~np.isnan(own)).any(axis=1)
-        return {name: pack(own[k]) for k, name in enumerate(SERIES) if some[k]}
+        return {name: pack(own[k]) for k, name in enumerate(SERIES) if not np.isnan(own[k]).all()}
 
     def extent(self, symbol: str) -> tuple[float, float] | None:
         """The lowest and the highest price of a market; None: no price came."""

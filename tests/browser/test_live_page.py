@@ -80,6 +80,19 @@ def test_alerts_come_by_themselves_and_what_is_open_stays_open(
         assert tab.page.locator(".lane-bars button").count() == 3
 
 
+def test_the_focus_stays_where_it_is_while_alerts_come(chromium: Chromium, port: LivePort) -> None:
+    port.publish(resolve(fire("aaaa")), fire("bbbb"))
+    with chromium.tab() as tab:
+        open_page(tab, port)
+        tab.page.locator(".lane-bars button").nth(1).focus()
+        named = "document.activeElement.getAttribute('aria-label')"
+        before = tab.page.evaluate(named)
+        port.publish(fire("cccc", symbol="A"))
+        tab.page.locator(".lane-bars button").nth(2).wait_for()
+        assert before is not None
+        assert tab.page.evaluate(named) == before
+
+
 def test_a_lost_connection_is_said_and_what_was_missed_comes_after_it(
     chromium: Chromium, port: LivePort
 ) -> None:

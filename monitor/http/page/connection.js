@@ -36,7 +36,7 @@ class PortConnection {
   async #ask(path, headers = {}, signal = undefined) {
     if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
     const reply = await fetch(path, { headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
-    if (reply.status === 401) throw new TokenNeeded();
+    if (reply.status === 401) throw new TokenNeeded("a token is needed");
     if (!reply.ok) throw new Refusal(reply.status, (await reply.text()).trim());
     return reply;
   }

@@ -67,8 +67,22 @@ function showIncidents() {
   const now = eventNow();
   const recent = incidents.outlines().filter((one) => (one.resolved ?? now) > now - DAY_MS);
   const from = Math.max(now - DAY_MS, Math.min(now - 60_000, ...recent.map((one) => one.opened)));
-  element("lanes").data = { title: "Incidents of the last day", from, to: now, incidents: recent, by: element("lanes-by").value, choose: chooseIncident };
+  showLanes(recent, from, now);
   if (state) setFacts(element("budget"), incidents.budgetFacts(state.alerts_per_day, now));
+}
+
+// Drawn anew only where that can be seen; what has the focus keeps it.
+let lanesShown = "";
+function showLanes(recent, from, to) {
+  const by = element("lanes-by").value;
+  const rows = recent.map((one) => [one.alert.incident, one.severity, one.resolved]);
+  const key = JSON.stringify([by, Math.floor((200 * to) / (to - from)), rows]);
+  if (key === lanesShown) return;
+  lanesShown = key;
+  const lanes = element("lanes");
+  const focused = lanes.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+  lanes.data = { title: "Incidents of the last day", from, to, incidents: recent, by, choose: chooseIncident };
+  if (focused) [...lanes.querySelectorAll("button")].find((bar) => bar.getAttribute("aria-label") === focused)?.focus();
 }
 
 function showIncidentsSoon() {
@@ -83,8 +97,7 @@ async function chooseIncident(one) {
 }
 
 function healthFacts() {
-  const refused = Object.values(state.refused ?? {}).reduce((sum, n) => sum + n, 0);
-  const late = Object.values(state.late ?? {}).reduce((sum, n) => sum + n, 0);
+  const total = (counts) => counts && Object.values(counts).reduce((sum, n) => sum + n, 0);
   const streams = Object.values(state.streams ?? {});
   const judging = streams.filter((one) => one.judging).length;
   return [
@@ -94,8 +107,8 @@ function healthFacts() {
     ["partitions here", state.partitions.join(", ") || "none"],
     ["streams that judge", `${judging} of ${streams.length}`],
     ["alerts published", formatCount(state.published)],
-    ["refused", formatCount(refused)],
-    ["late", formatCount(late)],
+    ["refused", formatCount(total(state.refused))],
+    ["late", formatCount(total(state.late))],
     ...(state.cascade_graph?.r === undefined ? [] : [["R of all markets", toTwo(state.cascade_graph.r)]]),
   ];
 }
@@ -186,6 +199,7 @@ connection.follow(
   async () => {
     const last = incidents.replace(await connection.get("/alerts?all="));
     showIncidentsSoon();
+    if (chosen) chosen = new MarketHistory(chosen.symbol);
     return last;
   },
   (alert) => {

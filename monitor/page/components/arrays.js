@@ -3,12 +3,18 @@
 // Long series travel as base64 of little-endian arrays: {f4: text} single floats, NaN where there is
 // no number; {u4: text} whole numbers.
 function decodeArray(packed) {
-  const bytes = Uint8Array.from(atob(packed.f4 ?? packed.u4), (c) => c.charCodeAt(0));
+  const text = atob(packed.f4 ?? packed.u4);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i += 1) bytes[i] = text.charCodeAt(i);
   return packed.f4 === undefined ? new Uint32Array(bytes.buffer) : new Float32Array(bytes.buffer);
 }
 
 // What charts draw: a gap is null there.
-const withGaps = (values) => Array.from(values, (v) => (Number.isNaN(v) ? null : v));
+function withGaps(values) {
+  const out = new Array(values.length);
+  for (let i = 0; i < out.length; i += 1) out[i] = values[i] !== values[i] ? null : values[i];
+  return out;
+}
 
 // Places of at most `most` rows, evenly spaced, the last one among them.
 function spreadPlaces(length, most) {

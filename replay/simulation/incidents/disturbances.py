@@ -60,10 +60,19 @@ class Disturbances:
     @classmethod
     def usual(cls, start_ts: int, seconds: int, markets: int) -> Disturbances:
         """None at all."""
-        shape = seconds, markets
-        rates, offsets = [np.ones(shape) for _ in range(3)], [np.zeros(shape) for _ in range(4)]
-        by_kind = *shape, len(KINDS)
-        return cls(start_ts, *rates, *offsets, np.zeros(by_kind, np.int64), np.zeros(by_kind, bool))
+        shape, by_kind = (seconds, markets), (seconds, markets, len(KINDS))
+        return cls(
+            start_ts,
+            cancel_rate=np.ones(shape),
+            leverage_rate=np.ones(shape),
+            depth_kept=np.ones(shape),
+            index_return=np.zeros(shape),
+            index_error=np.zeros(shape),
+            premium=np.zeros(shape),
+            taken_depths=np.zeros(shape),
+            delay_ns=np.zeros(by_kind, np.int64),
+            silent=np.zeros(by_kind, np.bool_),
+        )
 
     def of_records(
         self, kind: str, ts: Int64, market: NDArray[np.int32]
@@ -76,7 +85,9 @@ class Disturbances:
         silent, delay_ns = self.silent[..., PLACES[kind]], self.delay_ns[..., PLACES[kind]]
         of_none = market < 0
         return (
-            np.where(of_none, silent.all(axis=1)[second], silent[second, market]),
+            np.where(
+                of_none, np.logical_and.reduce(silent, axis=1)[second], silent[second, market]
+            ),
             np.where(of_none, delay_ns.min(axis=1)[second], delay_ns[second, market]),
         )
 
