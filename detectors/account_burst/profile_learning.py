@@ -54,7 +54,6 @@ from detectors.account_burst.constants import (
     RECENT_KEEP,
     SIZES,
     SLOW_WINDOWS,
-    WEIGHT_EVENTS,
 )
 from detectors.account_burst.likelihood import batch_mean, silent_forecasts
 from detectors.arrays.types import B1, F1, F2, FLOAT, FLOAT32_1, I1, INT, RF1, UNCALLED
@@ -75,8 +74,6 @@ EXCESS_MAX = 8.0
 """A peak is learnt as at most this far above `LEVEL_MIN`."""
 PEAK_KEEP = 0.99
 """What an account's sums of peaks keep at each peak."""
-PEAK_OVER = 0.2
-"""An excursion is over when its evidence has fallen below this share of its peak."""
 
 
 @njit(inline="always")
@@ -98,8 +95,6 @@ def learn_profile(gap, count, o, profile, population):  # type: ignore[no-untype
     """Learn rates, weights, dispersion and batches from one act and its score `o`; `gap`: the
     windows without an act before it."""
     forecast, own, slow, flow = o[FORECAST], o[W_OWN], o[SLOW], o[FLOW_SHARE]
-    # The more of an account's events are counted, the less one more counts for all accounts.
-    weight = WEIGHT_EVENTS / (WEIGHT_EVENTS + profile[EVENTS])
     base, start, decays = silent_forecasts(profile, gap, own, slow)
     squares = gap * base * base + 2.0 * base * start * decays
     squares += start * start * (1.0 - RECENT_KEEP ** (2 * gap)) / (1.0 - RECENT_KEEP**2)
@@ -115,12 +110,11 @@ def learn_profile(gap, count, o, profile, population):  # type: ignore[no-untype
     _decay_and_add(profile, OWN, PROFILE_KEEP, from_own)
     _decay_and_add(profile, EVENTS, PROFILE_KEEP, count)
     profile[SQUARES] = (profile[SQUARES] + squares) * PROFILE_KEEP
-    forecasts = profile[FORECASTS] + forecast + o[IDLE]
-    profile[FORECASTS] = forecasts * PROFILE_KEEP
-    _decay_and_add(population, P_OWN, POPULATION_KEEP, weight * from_own)
-    _decay_and_add(population, P_EVENTS, POPULATION_KEEP, weight * count)
-    _decay_and_add(population, P_SQUARES, POPULATION_KEEP, weight * squares)
-    forecasts = weight * (forecast + o[IDLE])
+    forecasts = forecast + o[IDLE]
+    profile[FORECASTS] = (profile[FORECASTS] + forecasts) * PROFILE_KEEP
+    _decay_and_add(population, P_OWN, POPULATION_KEEP, from_own)
+    _decay_and_add(population, P_EVENTS, POPULATION_KEEP, count)
+    _decay_and_add(population, P_SQUARES, POPULATION_KEEP, squares)
     _decay_and_add(population, P_FORECASTS, POPULATION_KEEP, forecasts)
     hour = math.exp(-(gap + 1) / SLOW_WINDOWS)
     profile[RATE] = profile[RATE] * hour + count
@@ -167,7 +161,7 @@ def learn_acts(window, patience, row, count, scores, in_episode, state):  # type
         highest = 0.0
         for k in range(len(SIZES)):
             highest = max(highest, o[CUSUM_AFTER + k])
-        is_over = o[IN_EXCURSION] == 0.0 or highest < PEAK_OVER * profile[PEAK]
+        is_over = o[IN_EXCURSION] == 0.0
         if not in_episode[i]:
             gap = window - time[LAST] - 1
             learn_profile(gap, min(count[i], COUNT_MAX), o, profile, population)

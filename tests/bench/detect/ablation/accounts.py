@@ -123,9 +123,6 @@ MECHANISMS = (
         "SETTLE_WINDOWS = 300", "SETTLE_WINDOWS = 0",
     ),
     Mechanism(
-        "an excursion ends at a fifth", "profile_learning.py", "PEAK_OVER = 0.2", "PEAK_OVER = 0.0",
-    ),
-    Mechanism(
         "evidence counts in the name", "verdict.py",
         "NAMED_EVIDENCE_SHARE, NAMED_EVENTS_SHARE = 0.3, 0.4",
         "NAMED_EVIDENCE_SHARE, NAMED_EVENTS_SHARE = 0.0, 0.4",
@@ -154,10 +151,6 @@ MECHANISMS = (
         "dispersion of all accounts", "likelihood.py",
         "of_all = (FLOW_DISPERSION * FLOW_EVENTS + population[P_SQUARES]) / all_events",
         "of_all = FLOW_DISPERSION + 0.0 * all_events",
-    ),
-    Mechanism(
-        "busy accounts count less for all", "profile_learning.py",
-        "    weight = WEIGHT_EVENTS / (WEIGHT_EVENTS + profile[EVENTS])\n", "    weight = 1.0\n",
     ),
     Mechanism(
         "a quiet market counts as one event a second", "market_rates.py",
