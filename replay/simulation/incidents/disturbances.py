@@ -23,9 +23,9 @@ CLUSTER_S, CLUSTER_THIN_S = 10, 3
 """A cluster is thin in so many of so many seconds."""
 CROWD_DEPTHS, SHOCK_DEPTHS, LAYER_SHARE = 0.02, 2.0, 0.05
 """What takers take beyond the usual, usual depths of a side within 25 bps: in a second, for each 10
-bps of a crowd's premium; in all, for each percent of a price shock; in all, for each usual depth of
-a layering, whose orders go unfilled. (Displacement grows with net taker volume over the depth within
-1 % to the power 0.9, one percent for about twice that depth.)"""
+bps of a crowd's premium; in all, for each percent of a price shock; in all, for each usual depth
+of a layering, whose orders go unfilled. (Displacement grows with net taker volume over the depth
+within 1 % to the power 0.9, one percent for about twice that depth.)"""
 PLACES = {kind: place for place, kind in enumerate(KINDS)}
 """The place of a kind of record in `delay_ns` and `silent`."""
 
