@@ -21,11 +21,11 @@ from replay.simulation.incidents.planted import LAYERS_REST, IncidentKind, Plant
 BPS = 1e-4
 CLUSTER_S, CLUSTER_THIN_S = 10, 3
 """A cluster is thin in so many of so many seconds."""
-CROWD_DEPTHS, SHOCK_DEPTHS, LAYER_DEPTHS = 0.02, 2.0, 1.0
+CROWD_DEPTHS, SHOCK_DEPTHS, LAYER_SHARE = 0.02, 2.0, 0.05
 """What takers take beyond the usual, usual depths of a side within 25 bps: in a second, for each 10
-bps of a crowd's premium; in all, for each percent of a price shock; in all, after a layering.
-(Displacement grows with net
-taker volume over the depth within 1 % to the power 0.9, one percent for about twice that depth.)"""
+bps of a crowd's premium; in all, for each percent of a price shock; in all, for each usual depth
+of a layering, whose orders go unfilled. (Displacement grows with net taker volume over the depth
+within 1 % to the power 0.9, one percent for about twice that depth.)"""
 PLACES = {kind: place for place, kind in enumerate(KINDS)}
 """The place of a kind of record in `delay_ns` and `silent`."""
 
@@ -176,7 +176,7 @@ def _shock(out: Disturbances, part: PlantedIncident, cells: _Cells, since: Int64
 
 def _go_through(out: Disturbances, part: PlantedIncident, cells: _Cells, since: Int64) -> None:
     last_s = max(1, round(_length_s(part) * (1 - LAYERS_REST)))
-    takers = np.where(since >= _length_s(part) - last_s, LAYER_DEPTHS / last_s, 0.0)
+    takers = np.where(since >= _length_s(part) - last_s, LAYER_SHARE * part.size / last_s, 0.0)
     out.taken_depths[cells] += _column(-takers if part.side == "buy" else takers, cells)
 
 
