@@ -130,6 +130,7 @@ def demo(
         bool, typer.Option("--live", help="through a real Kafka, started here")
     ] = False,
     minutes: Annotated[int, typer.Option(min=1, help="length of the day")] = 40,
+    open_: Annotated[bool, typer.Option("--open", help="open the report in a browser")] = False,
     speed: Annotated[str, typer.Option(help="with --live: event seconds a second, or max")] = "40",
     json: Json = False,
 ) -> None:
@@ -143,8 +144,10 @@ def demo(
 
     console, config = Console(json), _load(None, None)
     if not live:
-        console.result(demo.run(out, config, console, minutes))
+        console.result(demo.run(out, config, console, minutes, open_))
         return
+    if open_:
+        raise ConfigError("--open is of a demo that replays its day: leave out --live")
     from monitor.commands.live_demo import run_live_demo
 
     pace = parse_speed(speed)
@@ -225,6 +228,9 @@ def replay(
     metrics: Annotated[
         Path | None, typer.Option(help="write the metrics here, OpenMetrics for promtool")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="write the day as a page here, HTML without network")
+    ] = None,
     metrics_every: Annotated[
         float, typer.Option(min=0.1, help="seconds of event time between two sets of them")
     ] = 15.0,
@@ -257,7 +263,7 @@ def replay(
 
     shown = AlertFilter(low, high, frozenset(symbol or ()))
     target = MetricsTarget(metrics, metrics_every) if metrics is not None else None
-    options = ReplayOptions(batch, pace, shown, workers, on, cluster, metrics=target)
+    options = ReplayOptions(batch, pace, shown, workers, on, cluster, metrics=target, report=report)
     console, settings = Console(json), _load(config, alerts_per_day)
     result = commands.replay_days(
         commands.open_days(day), settings, console, options, alerts, bands, override
@@ -717,6 +723,9 @@ def feedback(
     verdict: Annotated[str | None, typer.Argument(help="true or false")] = None,
     note: Annotated[str, typer.Option(help="why, in your own words")] = "",
     alerts: AlertsPlace = None,
+    import_: Annotated[
+        Path | None, typer.Option("--import", help="keep the verdicts that a report's page saved")
+    ] = None,
     summary: Annotated[bool, typer.Option("--summary", help="precision by kind")] = False,
     config: ConfigFile = None,
     json: Json = False,
@@ -729,12 +738,18 @@ def feedback(
     from monitor.commands import feedback as job
 
     console, settings = Console(json), _load(config, None)
-    if summary:
+    if import_ is not None:
+        if reference is not None or summary:
+            raise ConfigError("--import takes a whole file: leave out the id, list and --summary")
+        console.result(job.import_verdicts(settings, import_, console))
+    elif summary:
         console.result(job.summary(settings, console))
     elif reference == "list" and verdict is None:
         console.result(job.list_verdicts(settings, console))
     elif reference is None or verdict is None:
-        raise ConfigError("feedback needs an id and true or false; or list; or --summary")
+        raise ConfigError(
+            "feedback needs an id and true or false; or list; or --summary; or --import FILE"
+        )
     else:
         console.result(job.record(settings, reference, verdict, note, alerts, console))
 
@@ -743,6 +758,7 @@ def feedback(
 def schema(
     asyncapi: Annotated[bool, typer.Option("--asyncapi", help="the AsyncAPI document")] = False,
     config: Annotated[bool, typer.Option("--config", help="of configuration files")] = False,
+    incidents: Annotated[bool, typer.Option("--incidents", help="for simulate")] = False,
 ) -> None:
     """Print the contract's JSON Schema (or another document), made from the models."""
     import json as text
@@ -753,6 +769,10 @@ def schema(
         from monitor.configuration.schema import json_schema
 
         document = json_schema()
+    elif incidents:
+        from replay.simulation.incidents.plan import plan_schema
+
+        document = plan_schema()
     else:
         document = contract.asyncapi() if asyncapi else contract.json_schema()
     sys.stdout.write(text.dumps(document, indent=2, ensure_ascii=False) + "\n")

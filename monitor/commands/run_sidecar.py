@@ -22,6 +22,7 @@ from monitor.kafka.clients import run_async
 
 if TYPE_CHECKING:
     from monitor.http.recent_alerts import RecentAlerts
+    from monitor.http.recent_markets import RecentMarkets
     from monitor.sidecar import Sidecar
 
 END_S = 8.0
@@ -90,6 +91,10 @@ class _Startup:
     @property
     def recent_alerts(self) -> RecentAlerts | None:
         return None if self.sidecar is None else self.sidecar.recent_alerts
+
+    @property
+    def recent_markets(self) -> RecentMarkets | None:
+        return None if self.sidecar is None else self.sidecar.recent_markets
 
     def alive(self) -> tuple[bool, str]:
         return (True, "starting") if self.sidecar is None else self.sidecar.alive()
