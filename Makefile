@@ -21,7 +21,7 @@ kafka: $(READY)
 # Kafka, Alertmanager, Prometheus and the sidecar on loopback, and a simulated day published to it; until
 # Ctrl-C, which leaves nothing running.
 stack: $(READY)
-	$(BIN)/python -m deploy.stack $(if $(SPEED),--speed $(SPEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+	$(BIN)/python -u -m deploy.stack $(if $(SPEED),--speed $(SPEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(RECEIVERS),--receivers $(RECEIVERS))
 
 # In two processes: one of them waits for Kafka most of the time.

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from monitor.broker.child_processes import end_child, start_child
 from monitor.broker.kafka_server import Broker
+from monitor.commands import compilation
 from monitor.commands.arguments import parse_speed
 from monitor.commands.bus.topics import create_topics
 from monitor.config import load
@@ -82,11 +83,12 @@ def run_stack(
     `brinkwatch demo` takes them. receivers: a file of `[[receivers]]`, beside Alertmanager. Raises
     `BrinkwatchError` where a program is missing or one ends.
     """
-    from replay import demo  # heavy: a wrong option is answered before
-
     parse_speed(speed)  # before anything is started
     more = "" if receivers is None else _read_receivers(receivers)
     programs = {name: find_program(name) for name in PROGRAMS}
+    compilation.announce()  # minutes, on the first start
+    from replay import demo
+
     out.mkdir(parents=True, exist_ok=True)
     day = demo.make_day(out, console, minutes)
     with ExitStack() as stack:

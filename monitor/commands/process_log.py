@@ -109,7 +109,9 @@ def configure() -> None:
 
 
 def note(text: str) -> None:
-    """A line of the log that is a sentence."""
+    """A line of the log that is a sentence, also before all else."""
+    if not structlog.is_configured():
+        configure()
     structlog.get_logger().info(text)
 
 
