@@ -12,7 +12,7 @@ from monitor.core.contract.events import Event, PositionReference
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, format_decimal
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Int64
-from replay.simulation.incidents import PlantedIncident
+from replay.simulation.incidents.planted import PlantedIncident
 from replay.simulation.log import enum_code
 from replay.simulation.market import Float64, Population, Rng, Rows, SimulatedMarkets, Stretch
 
@@ -171,11 +171,11 @@ class AccountActions:
         population: Population,
         rate: float,
         choices: Choices,
-        plan: list[PlantedIncident],
+        surges: list[PlantedIncident],
     ) -> None:
         self._rng, self._markets, self._population = rng, markets, population
         self._rate, self._choices = rate, choices
-        self._surges = [incident for incident in plan if incident.raises_leverage]
+        self._surges = surges
 
     def step(self, stretch: Stretch) -> tuple[Rows, Rows]:
         """Leverage changes and collateral moves of `stretch`, by time."""
@@ -226,11 +226,8 @@ class AccountActions:
         return list(zip(*(column[order].tolist() for column in columns), strict=True))
 
     def _surge_accounts(self, surge: PlantedIncident, count: int) -> Int64:
-        """The accounts of a surge's leverage changes: those that it names, else anybody.
-
-        A joint incident names the accounts that cancel; its leverage changes are anybody's.
-        """
-        if surge.kind == "joint" or not surge.accounts:
+        """The accounts of a surge's leverage changes: those that it names, else anybody."""
+        if not surge.accounts:
             return self._population.draw(self._rng, count)
         named = [self._population.names.index(name) for name in surge.accounts]
         return self._rng.choice(named, count).astype(np.int64)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from monitor.core.contract.fixed_point import SCALE
 from monitor.core.contract.units import DAY_S, SECOND_NS
 from monitor.core.decode.batch import Int64, TextColumn
+from replay.simulation.incidents.disturbances import Disturbances
 
 Float64 = NDArray[np.float64]
 Rng = np.random.Generator
@@ -172,9 +173,10 @@ class MarketWalk:
         """The present price of each market."""
         return np.exp(self._log_price)
 
-    def step(self, start_ts: int, seconds: int) -> Stretch:
-        """The next `seconds`."""
+    def step(self, start_ts: int, disturbed: Disturbances) -> Stretch:
+        """The next seconds, as many as `disturbed` has."""
         markets, count = self._markets, len(self._markets.names)
+        seconds = len(disturbed.depth_kept)
         # The last column of the noise is the part that all markets share.
         noise = self._rng.standard_normal((seconds, NOISES, count + 1))
         price, depth, activity, basis = (np.empty((seconds, count)) for _ in range(4))
@@ -185,20 +187,22 @@ class MarketWalk:
             _step_ou(self._basis, premium[:count], BASIS_S, BASIS_SIGMA)
             shock = np.sqrt(CORRELATION) * move[count] + np.sqrt(1 - CORRELATION) * move[:count]
             scale = np.exp((self._volatility[:count] + self._volatility[count]) / np.sqrt(2))
-            self._log_price += markets.sigma * scale * shock
+            self._log_price += markets.sigma * scale * shock + disturbed.index_return[second]
             self._depth -= self._depth / REFILL_S + 0.06 * (np.abs(scale * shock) - 0.8)
             self._depth += 0.06 * refill[:count]
             price[second] = self._log_price
             depth[second] = self._depth
             activity[second] = self._activity[:count] + self._activity[count]
             basis[second] = self._basis
+        kept = disturbed.depth_kept
+        wider = np.where(kept < 1, np.rint(0.5 / kept), 0).astype(np.int64)
         return Stretch(
             start_ts,
             np.maximum(np.rint(np.exp(price) * SCALE / markets.tick), 1000).astype(np.int64),
-            1 + (depth < -0.5) + self._rng.poisson(0.3, depth.shape),
-            np.clip(np.exp(depth), DEPTH_FACTOR_MIN, DEPTH_FACTOR_MAX),
+            1 + (depth < -0.5) + self._rng.poisson(0.3, depth.shape) + wider,
+            np.clip(np.exp(depth), DEPTH_FACTOR_MIN, DEPTH_FACTOR_MAX) * kept,
             np.exp(activity - DRIFT_SIGMA**2) * daily_cycle(start_ts, seconds)[:, None],
-            basis,
+            basis + disturbed.premium,
         )
 
 

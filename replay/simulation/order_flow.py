@@ -13,7 +13,7 @@ import numpy as np
 from monitor.core.contract.fixed_point import SCALE
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.decode.batch import Int64
-from replay.simulation.incidents import PlantedIncident
+from replay.simulation.incidents.planted import PlantedIncident
 from replay.simulation.market import Float64, Population, Rng, Rows, SimulatedMarkets, Stretch
 
 NEVER = 2**62
@@ -42,6 +42,9 @@ REPLACED_SHARE = 0.05
 """Share of unfilled orders that are replaced by another instead of cancelled."""
 EVENTS_PER_ORDER = 2.3
 """Records (orders, cancels, fills) for each order of the clusters."""
+LAYERS, LAYERED_NOTIONAL = 20, 100_000_000.0
+"""Orders of one layering; a usual depth within 25 bps of a market that has all orders of the
+venue, quote currency."""
 CANCELS_PER_EVENT = 0.42
 """Share of cancels among these records."""
 
@@ -226,31 +229,48 @@ def _sort_by(rows: Rows, name: str) -> Rows:
 
 def planted_orders(
     rng: Rng,
-    plan: list[PlantedIncident],
+    parts: list[PlantedIncident],
     markets: SimulatedMarkets,
     population: Population,
     rate: float,
     start_ts: int,
 ) -> Rows:
-    """The orders that are cancelled in the plan's bursts of cancels, placed some time before."""
-    parts = [np.empty(0, ORDER)]
-    for incident in plan:
-        symbol = markets.names.index(incident.symbol)
-        usual = rate * CANCELS_PER_EVENT * markets.share[symbol]
-        seconds = (incident.end_ts - incident.start_ts) / SECOND_NS
-        mean = (incident.size - 1) * usual * seconds
-        count = int(rng.poisson(mean)) if incident.raises_cancels else 0
-        rows = np.zeros(count, ORDER)
-        rows["end"] = rng.integers(incident.start_ts, incident.end_ts, count)
-        rows["ts"] = np.clip(rows["end"] - _delays(rng, count, 20.0), start_ts, rows["end"])
-        rows["fill_ts"], rows["id"], rows["replaces"] = NEVER, -1, -1
-        rows["symbol"] = symbol
-        if count:
-            who = [population.names.index(name) for name in incident.accounts]
-            rows["account"] = rng.choice(who, count)
-        rows["side"] = rng.integers(2) * 2 - 1
-        rows["price"] = rng.integers(1, 15, count)
-        wealth = population.wealth[rows["account"]]
-        rows["quantity"] = quantities(rng, markets, rows["symbol"], wealth)
-        parts.append(rows)
-    return np.concatenate(parts)
+    """The orders of bursts of cancels and of layering: those that are rested to be cancelled."""
+    rows = [np.empty(0, ORDER)]
+    for part in parts:
+        symbol = markets.names.index(part.symbol) if part.symbol else 0
+        who = np.array([population.names.index(name) for name in part.accounts], np.int64)
+        if part.kind == "cancel_burst":
+            usual = rate * CANCELS_PER_EVENT * markets.share[symbol]
+            seconds = (part.end_ts - part.start_ts) / SECOND_NS
+            count = int(rng.poisson((part.size - 1) * usual * seconds))
+            orders = _rested_orders(rng, count, symbol, who)
+            orders["end"] = rng.integers(part.start_ts, part.end_ts, count)
+            rested = np.clip(orders["end"] - _delays(rng, count, 20.0), start_ts, orders["end"])
+            orders["ts"] = rested
+            orders["side"] = rng.integers(2) * 2 - 1
+            wealth = population.wealth[orders["account"]]
+            orders["quantity"] = quantities(rng, markets, orders["symbol"], wealth)
+        elif part.kind == "layering":
+            orders = _rested_orders(rng, LAYERS, symbol, who)
+            length_ns = part.end_ts - part.start_ts
+            orders["ts"] = part.start_ts + np.sort(rng.integers(length_ns // 4, size=LAYERS))
+            orders["end"] = part.end_ts - 1 - rng.integers(SECOND_NS // 2, size=LAYERS)
+            orders["side"] = 1 if part.side == "buy" else -1
+            share = markets.share[symbol] / markets.price[symbol]
+            lots = part.size * LAYERED_NOTIONAL * share / LAYERS * SCALE / markets.lot[symbol]
+            orders["quantity"] = max(1, round(lots)) * markets.lot[symbol]
+        else:
+            continue
+        rows.append(orders)
+    return np.concatenate(rows)
+
+
+def _rested_orders(rng: Rng, count: int, symbol: int, who: Int64) -> Rows:
+    """Orders of these accounts, somewhat behind the best price, that nobody meets."""
+    rows = np.zeros(count, ORDER)
+    rows["fill_ts"], rows["id"], rows["replaces"] = NEVER, -1, -1
+    rows["symbol"] = symbol
+    rows["account"] = rng.choice(who, count) if count else 0
+    rows["price"] = rng.integers(1, 15, count)
+    return rows

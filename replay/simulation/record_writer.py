@@ -10,6 +10,7 @@ from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, format_decimal
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Int64, Ladder, TextColumn, number_columns
 from replay.simulation.accounts import SimulatedPositions
+from replay.simulation.incidents.disturbances import Disturbances
 from replay.simulation.log import Fields, SimulatedLog, enum_code, identifiers
 from replay.simulation.market import (
     LEVELS,
@@ -64,6 +65,8 @@ class RecordWriter:
         count = len(markets.names)
         self._phase = rng.integers(SECOND_NS, size=(2, count))
         self.funding_rate: Float64 = FUNDING_RATE + 1e-5 * rng.standard_normal(count)
+        self.disturbed = Disturbances.usual(0, 1, count)
+        """What incidents change in the stretch that is written."""
 
     def write(self, kind: str, rows: Rows, build: Callable[[Rows], Fields] | None = None) -> None:
         """Write rows, with `ts` and `symbol`, to the partitions of their keys.
@@ -82,11 +85,14 @@ class RecordWriter:
                 out[name] = TextColumn(text.buffer, text.start, text.length, codes)
             return out | build(mine) if build else out
 
+        silent, delay_ns = self.disturbed.of_records(kind, rows["ts"], rows["symbol"])
+        if silent.any():
+            rows, delay_ns = rows[~silent], delay_ns[~silent]
         if kind == "collateral":
             partition = self._account_partition[rows["account"]]
         else:
             partition = self._symbol_partition[rows["symbol"]]
-        self._log.write_rows(kind, rows, partition, fields)
+        self._log.write_rows(kind, rows, partition, delay_ns, fields)
 
     def write_orders(self, placed: Rows, met: Rows) -> None:
         """Write the orders placed, and the orders of the takers who meet resting ones."""
@@ -209,6 +215,8 @@ class RecordWriter:
         sources = np.rint(middle * noise / (1 + stretch.basis) / fine).astype(np.int64) * fine
         age = rng.integers(SECOND_NS, size=(len(SOURCES), *shape))
         index = np.sort(sources, axis=0)[len(SOURCES) // 2]
+        wrong = 1 + self.disturbed.index_error
+        index = np.rint(index * wrong / fine).astype(np.int64) * fine
         mark = np.rint(index * (1 + stretch.basis) / fine).astype(np.int64) * fine
         self.funding_rate = FUNDING_RATE + stretch.basis[-1] / 24
 

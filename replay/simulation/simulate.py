@@ -20,7 +20,9 @@ from monitor.core.decode import codec
 from replay.day import DayWriter
 from replay.ground_truth import INCIDENTS_FILE
 from replay.simulation import accounts, market
-from replay.simulation.incidents import PlantedIncident, encode_plan, make_plan, thin_books
+from replay.simulation.incidents.disturbances import disturbances
+from replay.simulation.incidents.plan import encode_plan, make_plan
+from replay.simulation.incidents.planted import PlantedIncident
 from replay.simulation.log import SimulatedLog
 from replay.simulation.order_flow import OrderFlow, planted_orders
 from replay.simulation.record_writer import RecordWriter
@@ -70,14 +72,17 @@ def simulate(
     )
     markets = market.make_markets(world, settings.symbols)
     population = market.make_population(world, settings.accounts)
-    plan = make_plan(settings.incidents, planting, markets, population, START_TS, end_ts)
+    plan = make_plan(
+        settings.incidents, planting, markets.names, population.names, START_TS, end_ts
+    )
+    parts = [part for incident in plan for part in incident.parts()]
     # `rate` is the mean of the day as simulated, whichever part of the daily cycle it covers.
     mean = settings.rate / float(market.daily_cycle(START_TS, total_s).mean())
     positions = accounts.SimulatedPositions(settings.symbols)
     references, deposits, choices = accounts.draw_opening(
         settling, markets, population, START_TS, positions
     )
-    planted = planted_orders(planting, plan, markets, population, settings.rate, START_TS)
+    planted = planted_orders(planting, parts, markets, population, settings.rate, START_TS)
     with DayWriter(out, venue="simulated", end_ts=end_ts) as day:
         log = SimulatedLog(day, logging, settings.partitions, START_TS)
         writer = RecordWriter(log, writing, markets, population)
@@ -85,18 +90,20 @@ def simulate(
         writer.write("collateral", deposits)
         walk = market.MarketWalk(walking, markets)
         flow = OrderFlow(flowing, markets, population, mean, planted)
-        actions = accounts.AccountActions(settling, markets, population, mean, choices, plan)
+        surges = [part for part in parts if part.kind == "leverage_surge"]
+        actions = accounts.AccountActions(settling, markets, population, mean, choices, surges)
         # The length of a stretch divides an hour.
         lengths = (s for s in (60, 30, 20, 10, 5, 2) if s * settings.rate <= STRETCH_RECORDS)
         seconds = next(lengths, 1)
         for at in range(START_TS, end_ts, seconds * SECOND_NS):
+            writer.disturbed = disturbances(parts, markets.names, at, seconds)
             if at % HOUR_NS == 0:
                 rate = writer.funding_rate
                 writer.write(
                     "collateral",
                     accounts.funding_payments(settling, positions, walk.price(), rate, at),
                 )
-            stretch = thin_books(walk.step(at, seconds), plan, markets)
+            stretch = walk.step(at, writer.disturbed)
             writer.write_books(stretch)
             writer.write_marks(stretch, positions.open_interest())
             placed, met, ended = flow.step(stretch)

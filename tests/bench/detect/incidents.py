@@ -33,13 +33,16 @@ from monitor.plugins import detector_factories
 from replay import ground_truth
 from replay.day import Day
 from replay.run import replay
-from replay.simulation.incidents import DEFAULT_MIX, PlantedIncident, encode_plan
+from replay.simulation.incidents.plan import DEFAULT_MIX, encode_plan
+from replay.simulation.incidents.planted import PlantedIncident
 from replay.simulation.market import make_markets
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import START_TS, simulate
 
 SEED = 300
 HOUR_S = 3600
+KINDS = ("cancel_burst", "leverage_surge", "thin_book", "joint")
+MIX = tuple(one for one in DEFAULT_MIX if one.kind in KINDS)
 SPACING_S = 240
 """After a day: one incident in so long."""
 RIGHT: dict[str, tuple[str, ...]] = {
@@ -80,17 +83,17 @@ def plan(kind: Kind, seed: int, hours: float) -> list[PlantedIncident]:
     names = make_markets(np.random.default_rng(0), kind.symbols).names
     made = []
     for number in range(int(hours * HOUR_S) // SPACING_S - 1):
-        what, crowd, low, high, durations = DEFAULT_MIX[number % len(DEFAULT_MIX)]
+        drawn = MIX[number % len(MIX)]
         at = kind.quiet_s + number * SPACING_S + int(rng.integers(100, SPACING_S - 60))
-        accounts = sorted(rng.choice(kind.accounts, crowd, replace=False).tolist())
+        accounts = sorted(rng.choice(kind.accounts, drawn.accounts, replace=False).tolist())
         made.append(
             PlantedIncident(
                 id=f"i-{number}",
-                kind=what,
+                kind=drawn.kind,
                 symbol=names[int(rng.integers(len(names)))],
                 start_ts=START_TS + at * SECOND_NS,
-                end_ts=START_TS + (at + int(rng.choice(durations))) * SECOND_NS,
-                size=round(float(rng.uniform(low, high)), 1),
+                end_ts=START_TS + (at + int(rng.choice(drawn.durations_s))) * SECOND_NS,
+                size=round(float(rng.uniform(drawn.low, drawn.high)), 1),
                 accounts=[f"a-{n}" for n in accounts],
             )
         )
@@ -120,11 +123,11 @@ def moved(incident: dict[str, Any]) -> tuple[str, ...]:
     """How the names of its streams begin."""
     one = PlantedIncident(**incident)
     which = (
-        ("cancels", one.raises_cancels),
-        ("leverage", one.raises_leverage),
-        ("thin", one.thins_book),
+        ("cancels", "cancel_burst"),
+        ("leverage", "leverage_surge"),
+        ("thin", "thin_book"),
     )
-    return tuple(name for what, on in which if on for name in RIGHT[what])
+    return tuple(name for what, part in which if part in one.part_kinds for name in RIGHT[what])
 
 
 def streams_right(days: list[DayResult]) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
 from replay import ground_truth
 from replay.day import Day
-from replay.simulation.incidents import encode_plan
+from replay.simulation.incidents.plan import encode_plan
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import simulate
 from tests.bench.detect import incidents
