@@ -102,7 +102,9 @@ class SmallVenue:
     def _keep(self, fills: np.ndarray, moves: np.ndarray) -> None:
         times = [self.now + 1_000 * row for row in range(len(fills))]
         for account, symbol, amount, cause, fill in moves.tolist():
-            self.moves.append((times[fill] if fill >= 0 else self.now, account, symbol, amount, cause))
+            self.moves.append(
+                (times[fill] if fill >= 0 else self.now, account, symbol, amount, cause)
+            )
         self.fills += [(ts, *row) for ts, row in zip(times, fills.tolist(), strict=True)]
         self.now += 1_000 * len(fills)
 

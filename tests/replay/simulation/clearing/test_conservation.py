@@ -1,4 +1,4 @@
-"""Money and quantity only move: through fills, funding, liquidation, vault, fund and deleveraging."""
+"""Money and quantity only move: by fills, funding, liquidation, vault, fund and deleveraging."""
 
 from __future__ import annotations
 

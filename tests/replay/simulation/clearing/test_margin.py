@@ -5,13 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.contract.units import SECOND_NS
-from monitor.core.margin.liquidation_price import Position, liquidation_price
+from monitor.core.margin.liquidation_price import Position, crossing
+from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
 from replay.simulation.clearing import columns as c
 from replay.simulation.clearing.accounts import change_leverage, deposit, place_position
@@ -25,15 +25,15 @@ from tests.replay.simulation.clearing.small_venue import (
     TICKS,
     SmallVenue,
     market,
+    needed,
 )
 
-REGIMES = st.sampled_from(sorted(CLEARING))
-SECOND = 1_000_000_000
+NAMES = st.sampled_from(sorted(CLEARING))
 E6 = MONEY_SCALE
 
 
 @settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 2**32), regime=REGIMES, share=st.sampled_from([0.003, 0.03, 0.2]))
+@given(seed=st.integers(0, 2**32), regime=NAMES, share=st.sampled_from([0.003, 0.03, 0.2]))
 def test_due_are_exactly_the_pools_below_maintenance(seed: int, regime: str, share: float) -> None:
     """Though only those are judged that can have changed."""
     venue = SmallVenue(seed, regime)
@@ -54,7 +54,7 @@ def test_due_are_exactly_the_pools_below_maintenance(seed: int, regime: str, sha
             assert abs(lots) <= abs(open_lots)
         venue.fill_orders(orders)
         venue.settle()
-        venue.now += SECOND
+        venue.now += SECOND_NS
 
 
 def one_account(
@@ -72,7 +72,7 @@ def one_account(
 
 @settings(max_examples=40, deadline=None)
 @given(
-    regime=st.sampled_from(["hyperliquid", "binance"]),
+    regime=NAMES,
     side=st.sampled_from([-1, 1]),
     lots=st.integers(100, 20_000),
     leverage=st.integers(3, 15),
@@ -84,12 +84,10 @@ def test_liquidation_is_at_the_first_tick_beyond_the_price_of_the_margin_formula
     notional = lots * Fraction(LOTS[0]) * PRICES[0] * Fraction(TICKS[0])
     deposited = int(notional / leverage * E6)
     ledger, marks = one_account(regime, side, lots, deposited)
-    reference = market(0, regime)
-    price = PRICES[0] * Fraction(TICKS[0])
-    position = Position(
-        "AAA", side * lots * Fraction(LOTS[0]), price, Tiers.from_reference(reference.tiers or ())
-    )
-    root = liquidation_price(position, Fraction(deposited, E6))
+    rules, tiers = REGIMES[regime], Tiers.from_reference(market(0, regime).tiers or ())
+    quantity, price = side * lots * Fraction(LOTS[0]), PRICES[0] * Fraction(TICKS[0])
+    position = Position("AAA", quantity, price, tiers, fee=rules.closing_fee or Fraction(0))
+    root = crossing(rules, position, Fraction(deposited, E6), Fraction(0), Fraction(1)).price
     assert root is not None
     ticks = root / Fraction(TICKS[0])
     last_safe = -(-ticks // 1) if side > 0 else ticks // 1
@@ -99,42 +97,36 @@ def test_liquidation_is_at_the_first_tick_beyond_the_price_of_the_margin_formula
         assert ledger.totals[c.DUE] == expected, (mark, ticks)
 
 
+def orders_at(
+    regime: str, lots: int, below: int, seconds: tuple[int, ...]
+) -> list[list[list[int]]]:
+    """The orders at these seconds for a long that is `below` maintenance (1e-6) at the first."""
+    ledger, marks = one_account(regime, 1, lots, 0)
+    notional = lots * Fraction(LOTS[0]) * 50_000
+    deposit(ledger, 0, int(needed(notional, regime) * E6) - below)
+    return [check_margin(ledger, marks, 10**18 + s * SECOND_NS).tolist() for s in seconds]
+
+
 def test_a_fifth_is_sent_first_of_a_large_position_and_the_rest_after_30_seconds() -> None:
-    # 2,001 lots of 0.001 at 50,000: 100,050 of notional.
-    ledger, marks = one_account("hyperliquid", 1, 2_001, 6_000 * E6)
-    marks[0] = 96_200
-    marks[0] = 98_000
-    deposit(ledger, 0, -2_300 * E6)
-    sent = [check_margin(ledger, marks, 10**18 + s * SECOND).tolist() for s in (0, 1, 29, 30)]
-    # Below 100,000 at this mark, so all of it at once.
-    assert [o[c.ORDER_LOTS] for o in sent[0]] == [-2_001]
-    ledger, marks = one_account("hyperliquid", 1, 4_001, 12_000 * E6)
-    marks[0] = 98_000
-    deposit(ledger, 0, -4_500 * E6)
-    sent = [check_margin(ledger, marks, 10**18 + s * SECOND).tolist() for s in (0, 1, 29, 30)]
-    assert [[o[c.ORDER_LOTS] for o in orders] for orders in sent] == [[-801], [], [], [-4_001]]
-    assert sent[0][0][c.ORDER_KIND] == c.FIRST
-    assert sent[3][0][c.ORDER_KIND] == c.FURTHER
+    # A lot is worth 50: 2,000 lots are 100,000 of notional.
+    assert [[o[c.ORDER_LOTS] for o in orders_at("hyperliquid", 1_999, 1, (0,))[0]]] == [[-1_999]]
+    sent = orders_at("hyperliquid", 2_000, 1, (0, 1, 29, 30))
+    assert [[o[c.ORDER_LOTS] for o in orders] for orders in sent] == [[-400], [], [], [-2_000]]
+    assert [sent[0][0][c.ORDER_KIND], sent[3][0][c.ORDER_KIND]] == [c.FIRST, c.FURTHER]
 
 
 def test_a_large_position_steps_two_tiers_down_and_a_small_one_is_taken_over() -> None:
-    # 30,000 lots of 0.001 at 50,000: 1,500,000 of notional, in the third tier.
-    ledger, marks = one_account("gate", 1, 30_000, 70_000 * E6)
-    (order,) = check_margin(ledger, marks, 10**18).tolist()
+    # 30,000 lots: 1,500,000 of notional, in the third tier; the first one ends at 200,000.
+    ((order,),) = orders_at("gate", 30_000, 1, (0,))
     kept = 30_000 + order[c.ORDER_LOTS]
     assert kept * 50 < 200_000 <= (kept + 1) * 50
-    ledger, marks = one_account("gate", 1, 3_000, 2_000 * E6)
-    assert check_margin(ledger, marks, 10**18).tolist() == []
-    assert ledger.totals[c.DUE] == 1
+    assert orders_at("gate", 3_000, 1, (0,)) == [[]]
 
 
 def test_the_limit_of_an_order_leaves_its_account_no_debt() -> None:
-    ledger, marks = one_account("binance", 1, 1_000, 1_000 * E6)
-    marks[0] = 98_500
-    deposit(ledger, 0, -1)
-    (order,) = check_margin(ledger, marks, 10**18).tolist()
-    # 1,000 lots of 0.001 entered at 50,000 and 1,000 less a millionth of money: 49,000 and a bit.
-    assert order[c.ORDER_LIMIT] == 98_001
+    # 1,000 lots need 1,000: less a millionth, 999.999999 may be lost, 1,999 ticks of 0.5 each.
+    ((order,),) = orders_at("binance", 1_000, 1, (0,))
+    assert order[c.ORDER_LIMIT] == PRICES[0] - 1_999
 
 
 @settings(max_examples=12, deadline=None)
@@ -154,9 +146,8 @@ def test_a_mode_does_not_change_under_an_open_position() -> None:
     assert change_leverage(ledger, 0, 1, 500 * SCALE, c.ISOLATED) == (25 * SCALE, c.ISOLATED)
 
 
-@pytest.mark.parametrize("kind", [c.FIRST])
-def test_an_account_without_positions_is_never_due(kind: int) -> None:
-    ledger, marks = one_account("hyperliquid", 1, 10, 10**12)
-    deposit(ledger, 1, -(10**15))
-    assert check_margin(ledger, marks, 10**18).shape == (1, 5)
-    assert SECOND == SECOND_NS
+def test_an_account_without_positions_is_never_due_where_no_fund_pays() -> None:
+    ledger = open_ledger([market(0, "hyperliquid")], 1)
+    deposit(ledger, 0, -1)
+    assert check_margin(ledger, np.array([1], np.int64), 10**18).tolist() == []
+    assert ledger.totals[c.DUE] == 0
