@@ -15,8 +15,8 @@ Units
 A simulated second (all but `open_ledger`, `add_room` and what is in `states.py` is compiled and may
 be called from other compiled loops)
 
-    ledger = open_ledger(references, accounts, OpeningMoney(...), fee_class)       ledger.py
-    place_position(ledger, position)                               before the first record
+    ledger = open_ledger(references, accounts, VenueMoney(...), fee_class)       ledger.py
+    place_position(ledger, place)                                  before the first record
     deposit(ledger, account, amount)
     leverage, mode = change_leverage(ledger, account, market, leverage, mode)     accounts.py
     paid = withdraw(ledger, account, amount, marks)
