@@ -29,9 +29,12 @@ NEAR_RATE = 25e-4
 STEP_RATE_MAX = 1e-3
 """No step is wider than this part of the price: where that is not enough, there are more records
 than asked for."""
+QUOTES_MOVED = 3.0
+"""Records with which a market maker follows the index by one step: a quote is cancelled and one
+placed on each side, less what comes back within the second."""
 FOLLOWING_MAX = 64.0
 """Records a second of one market maker that follows the index, at most: all its quotes move."""
-EVENTS_PER_ARRIVAL = 2.6
+EVENTS_PER_ARRIVAL = 2.1
 """Records (orders, cancels, fills) for each arrival, those that it causes at others included."""
 
 
@@ -48,7 +51,7 @@ def open_trading(
     makers = 1 + np.searchsorted(np.array(MAKERS_FROM), own_rate, side="right")
     makers = np.minimum(makers, len(population.makers))
     swing = markets.sigma * markets.ticks * USUAL_MOVE
-    step = np.maximum(np.rint(4 * makers * swing / (TRACKING_SHARE * own_rate)), 1)
+    step = np.maximum(np.rint(QUOTES_MOVED * makers * swing / (TRACKING_SHARE * own_rate)), 1)
     step = np.minimum(step, np.maximum(np.rint(markets.ticks * STEP_RATE_MAX), 1))
     ratio = np.clip(np.rint(np.sqrt(FAR_RATE * markets.ticks / (s.LEVELS * step))), 2, 24)
     traders = np.ones(len(population.wealth), bool)
@@ -107,7 +110,7 @@ def spontaneous_rate(v: TradingState, markets: SimulatedMarkets, rate: float) ->
     """Arrivals of each market a second that nothing excites, so that with all that they cause, and
     the quotes that follow the index, there are `rate` records a second."""
     makers = v.market[:, s.MAKERS]
-    following = 4 * makers * v.state[:, s.USUAL_SWING] / v.market[:, s.STEP]
+    following = QUOTES_MOVED * makers * v.state[:, s.USUAL_SWING] / v.market[:, s.STEP]
     following = np.minimum(following, FOLLOWING_MAX * makers)
     own = rate * markets.share
     left = np.maximum(own - following, 0.2 * own)

@@ -34,7 +34,7 @@ EXPONENTIAL, NORMAL, SIZE, LIFETIME, DISTANCE = range(5)
 of an order's size, its lifetime in s, its distance from the touch in steps."""
 SIZE_SPREAD = 1.0
 """Standard deviation of the logarithm of an order's size for an account of given wealth."""
-LIFE_S, LIFE_SPREAD, LIFE_MAX_S = 2.0, 1.6, 600.0
+LIFE_S, LIFE_SPREAD, LIFE_MAX_S = 1.0, 2.2, 600.0
 """Lifetimes of limit orders are log-normal: median, spread of the logarithm, largest."""
 DISTANCE_TAIL, DISTANCE_STEPS = 1.2, 2.0
 """Limit orders lie behind the touch by a Pareto (Lomax) distance: exponent and scale."""
