@@ -1,8 +1,8 @@
 """What the book did not take: the backstop vault, the insurance fund, then deleveraging.
 
 All at one set of marks, pool by pool as they fell below maintenance. Whoever takes a position over
-does so at its bankruptcy price, rounded to a tick in favour of the account: less than a tick of each
-lot stays with it, and the promise that nobody ends in debt does not hang on rounding.
+does so at its bankruptcy price, rounded to a tick in favour of the account: less than a tick of
+each lot stays with it, and the promise that nobody ends in debt does not hang on rounding.
 """
 
 from __future__ import annotations
