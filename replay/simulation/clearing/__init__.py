@@ -28,6 +28,7 @@ be called from other compiled loops)
     n = apply_fills(ledger, fills, moves)                          with cause `LIQUIDATION`
     fills, moves = settle_unfilled(ledger, marks)                  settlement.py
     moves = pay_funding(ledger, rates, marks)                      on the hour
+    equity = equity_of(ledger, account, marks)                     states.py
 
 Matrices, by the columns named in `columns.py`
     fills   `FILL_COLUMNS`: market, maker, taker, the taker's signed lots, price, cause; the last

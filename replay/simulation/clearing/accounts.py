@@ -19,18 +19,17 @@ from replay.simulation.clearing.columns import LEDGER
 INT_PAIR = types.UniTuple(INT, 2)  # type: ignore[no-untyped-call]
 
 
-@njit(nogil=True, **UNCALLED)
+@njit(inline="always")
 def times_share(amount, share):  # type: ignore[no-untyped-def]
     """amount · share / 1e8, rounded down; both may be negative. |share| is at most 1e10."""
     return amount // SCALE * share + amount % SCALE * share // SCALE
 
 
-@njit(nogil=True, **UNCALLED)
-def _slot_of(ledger, account, market):  # type: ignore[no-untyped-def]
+@njit(inline="always")
+def _slot_of(slots, positions, markets, account, market):  # type: ignore[no-untyped-def]
     """The slot of a position, or the empty one where it belongs."""
-    slots, positions = ledger.slots, ledger.positions
     mask = slots.size - 1
-    slot = np.int64(mix(uint64(account * ledger.markets.shape[0] + market)) & uint64(mask))
+    slot = np.int64(mix(uint64(account * markets.shape[0] + market)) & uint64(mask))
     while slots[slot]:
         row = slots[slot] - 1
         if positions[row, c.HOLDER] == account and positions[row, c.MARKET] == market:
@@ -42,22 +41,23 @@ def _slot_of(ledger, account, market):  # type: ignore[no-untyped-def]
 @njit(types.void(LEDGER), cache=True, nogil=True)
 def rehash(ledger):  # type: ignore[no-untyped-def]
     """Enter all positions into an empty hash table."""
+    slots, positions, markets = ledger.slots, ledger.positions, ledger.markets
     for row in range(ledger.totals[c.ROWS]):
-        position = ledger.positions[row]
-        ledger.slots[_slot_of(ledger, position[c.HOLDER], position[c.MARKET])] = row + 1
+        account, market = positions[row, c.HOLDER], positions[row, c.MARKET]
+        slots[_slot_of(slots, positions, markets, account, market)] = row + 1
 
 
 @njit(INT(LEDGER, INT, INT), cache=True, nogil=True)
 def find_position(ledger, account, market):  # type: ignore[no-untyped-def]
     """The row of an account's position in a market; −1: it never had one there."""
-    return np.int64(ledger.slots[_slot_of(ledger, account, market)]) - 1
+    slots = ledger.slots
+    slot = _slot_of(slots, ledger.positions, ledger.markets, account, market)
+    return np.int64(slots[slot]) - 1
 
 
 @njit(nogil=True, **UNCALLED)
-def _find_or_add(ledger, account, market):  # type: ignore[no-untyped-def]
-    slot = _slot_of(ledger, account, market)
-    if ledger.slots[slot]:
-        return np.int64(ledger.slots[slot]) - 1
+def _add_position(ledger, account, market, slot):  # type: ignore[no-untyped-def]
+    """A position that is not there yet, flat, at the market's highest leverage; returns its row."""
     row = ledger.totals[c.ROWS]
     if row == ledger.positions.shape[0]:
         raise ValueError("no room for another position: call add_room before the fills")
@@ -70,121 +70,102 @@ def _find_or_add(ledger, account, market):  # type: ignore[no-untyped-def]
     return row
 
 
-@njit(nogil=True, **UNCALLED)
-def pool_of(ledger, row):  # type: ignore[no-untyped-def]
-    """The pool of a position."""
-    position = ledger.positions[row]
-    if position[c.MODE] == c.ISOLATED:
-        return ledger.first.size + row
-    return position[c.HOLDER]
+@njit(inline="always")
+def _find_or_add(ledger, account, market):  # type: ignore[no-untyped-def]
+    slot = _slot_of(ledger.slots, ledger.positions, ledger.markets, account, market)
+    if ledger.slots[slot]:
+        return np.int64(ledger.slots[slot]) - 1
+    return _add_position(ledger, account, market, slot)
 
 
-@njit(nogil=True, **UNCALLED)
-def enqueue(ledger, pool):  # type: ignore[no-untyped-def]
-    """Have a pool judged at the next check."""
-    if not ledger.pools[pool, c.FLAGS] & c.QUEUED:
-        ledger.pools[pool, c.FLAGS] |= c.QUEUED
-        ledger.queue[ledger.totals[c.IN_QUEUE]] = pool
-        ledger.totals[c.IN_QUEUE] += 1
+@njit(inline="always")
+def pool_of(positions, accounts, row):  # type: ignore[no-untyped-def]
+    """The pool of a position; `accounts`: how many there are with vault and fund."""
+    return accounts + row if positions[row, c.MODE] == c.ISOLATED else positions[row, c.HOLDER]
 
 
-@njit(nogil=True, **UNCALLED)
-def _add_cash(ledger, pool, amount):  # type: ignore[no-untyped-def]
-    ledger.pools[pool, c.CASH] += amount
-    enqueue(ledger, pool)
+@njit(inline="always")
+def add_cash(pools, queue, totals, pool, amount):  # type: ignore[no-untyped-def]
+    """Add money to a pool, which is judged at the next check."""
+    pools[pool, c.CASH] += amount
+    if not pools[pool, c.FLAGS] & c.QUEUED:
+        pools[pool, c.FLAGS] |= c.QUEUED
+        queue[totals[c.IN_QUEUE]] = pool
+        totals[c.IN_QUEUE] += 1
 
 
-@njit(nogil=True, **UNCALLED)
-def _change_position(ledger, row, lots, price):  # type: ignore[no-untyped-def]
-    """Add signed lots at a price; returns the value of what they opened."""
-    position = ledger.positions[row]
-    market, before = position[c.MARKET], position[c.LOTS]
-    each = price * ledger.markets[market, c.TICK_VALUE]
+@njit(inline="always")
+def _add_lots(positions, row, lots, each):  # type: ignore[no-untyped-def]
+    """Add signed lots, worth `each`, to a position; returns how many they opened."""
+    before = positions[row, c.LOTS]
     after = before + lots
-    _add_cash(ledger, pool_of(ledger, row), -lots * each)
-    opened = np.int64(0)
+    positions[row, c.LOTS] = after
     if before == 0 or (before > 0) == (lots > 0):
-        opened = abs(lots)
-        position[c.ENTRY] += opened * each
-    elif after == 0 or (after > 0) == (before > 0):
-        entry, size = position[c.ENTRY], abs(before)
-        position[c.ENTRY] -= entry // size * abs(lots) + entry % size * abs(lots) // size
-    else:
-        opened = abs(after)
-        position[c.ENTRY] = opened * each
-    position[c.LOTS] = after
-    ledger.sides[row] = 2 * market + (after < 0)
-    ledger.triggers[row] = c.NEVER
-    return opened * each
-
-
-@njit(nogil=True, **UNCALLED)
-def _settle_isolated(ledger, row, opened):  # type: ignore[no-untyped-def]
-    """Bring an isolated position the initial margin of what was opened, or, where it is flat, its
-    money back to its account; returns the margin."""
-    position = ledger.positions[row]
-    account, pool = position[c.HOLDER], ledger.first.size + row
-    if position[c.LOTS] == 0:
-        _add_cash(ledger, account, ledger.pools[pool, c.CASH])
-        ledger.pools[pool, c.CASH] = 0
+        positions[row, c.ENTRY] += abs(lots) * each
+        return abs(lots)
+    if after == 0 or (after > 0) == (before > 0):
+        entry, size = positions[row, c.ENTRY], abs(before)
+        positions[row, c.ENTRY] -= entry // size * abs(lots) + entry % size * abs(lots) // size
         return np.int64(0)
-    leverage = position[c.LEVERAGE]
-    margin = opened // leverage * SCALE + opened % leverage * SCALE // leverage
-    if margin:
-        _add_cash(ledger, account, -margin)
-        _add_cash(ledger, pool, margin)
-    return margin
+    positions[row, c.ENTRY] = abs(after) * each
+    return abs(after)
 
 
-@njit(nogil=True, **UNCALLED)
+@njit(inline="always")
 def write_move(moves, n, account, market, amount, cause, fill):  # type: ignore[no-untyped-def]
     """Write a move of collateral into row `n`; returns the next row."""
-    move = moves[n]
-    move[c.MOVE_ACCOUNT], move[c.MOVE_MARKET], move[c.MOVE_AMOUNT] = account, market, amount
-    move[c.MOVE_CAUSE], move[c.MOVE_FILL] = cause, fill
+    moves[n, c.MOVE_ACCOUNT], moves[n, c.MOVE_MARKET] = account, market
+    moves[n, c.MOVE_AMOUNT], moves[n, c.MOVE_CAUSE] = amount, cause
+    moves[n, c.MOVE_FILL] = fill
     return n + 1
-
-
-@njit(nogil=True, **UNCALLED)
-def _fill_side(ledger, fill, is_taker, moves, n, number):  # type: ignore[no-untyped-def]
-    """One side of a fill; returns the next row of `moves`."""
-    account = fill[c.FILL_TAKER] if is_taker else fill[c.FILL_MAKER]
-    lots = fill[c.FILL_LOTS] if is_taker else -fill[c.FILL_LOTS]
-    market, price, cause = fill[c.FILL_MARKET], fill[c.FILL_PRICE], fill[c.FILL_CAUSE]
-    row = _find_or_add(ledger, account, market)
-    pool = pool_of(ledger, row)
-    opened = _change_position(ledger, row, lots, price)
-    # Who is liquidated pays no fee: its bankruptcy price is where nothing is left for one.
-    pays = cause == c.TRADE or (cause == c.LIQUIDATION and not is_taker)
-    rate = ledger.fee_rates[ledger.fee_class[account], c.TAKER_RATE if is_taker else c.MAKER_RATE]
-    value = abs(lots) * price * ledger.markets[market, c.TICK_VALUE]
-    fee = (times_share(2 * value, rate) + 1) // 2 if pays else np.int64(0)
-    ledger.pools[pool, c.CASH] -= fee
-    ledger.totals[c.COLLECTED] += fee
-    fill[c.FILL_TAKER_FEE if is_taker else c.FILL_MAKER_FEE] = fee
-    if ledger.positions[row, c.MODE] == c.ISOLATED:
-        margin = _settle_isolated(ledger, row, opened)
-        if margin:
-            n = write_move(moves, n, account, market, margin, c.ISOLATED_IN, number)
-    return n
-
-
-@njit(nogil=True, **UNCALLED)
-def apply_fill(ledger, fill, moves, n, number):  # type: ignore[no-untyped-def]
-    """Both sides of a fill, the taker's first; returns the next row of `moves`."""
-    n = _fill_side(ledger, fill, True, moves, n, number)
-    return _fill_side(ledger, fill, False, moves, n, number)
 
 
 @njit(INT(LEDGER, I2, I2), cache=True, nogil=True)
 def apply_fills(ledger, fills, moves):  # type: ignore[no-untyped-def]
-    """Change positions and money by fills (n, `FILL_COLUMNS`), in their order, and write what each
-    side pays. Isolated margin that they bring is written to `moves`, which has room for two rows a
+    """Change positions and money by fills (n, `FILL_COLUMNS`), in their order, the taker's side
+    first, and write what each side pays.
+
+    An isolated position gets the initial margin of what was opened; when it is flat, what it has
+    left goes to its account. Those margins are written to `moves`, which has room for two rows a
     fill; returns how many there are.
     """
-    n = 0
-    for number in range(fills.shape[0]):
-        n = apply_fill(ledger, fills[number], moves, n, number)
+    # Arrays are taken out of the ledger once: each time costs two counts of references.
+    positions, pools, totals, queue = ledger.positions, ledger.pools, ledger.totals, ledger.queue
+    slots, sides, triggers = ledger.slots, ledger.sides, ledger.triggers
+    markets, fee_rates, fee_class = ledger.markets, ledger.fee_rates, ledger.fee_class
+    accounts, n = ledger.first.size, 0
+    for half in range(2 * fills.shape[0]):
+        number, is_maker = half // 2, half % 2
+        market, cause = fills[number, c.FILL_MARKET], fills[number, c.FILL_CAUSE]
+        account = fills[number, c.FILL_MAKER if is_maker else c.FILL_TAKER]
+        lots = -fills[number, c.FILL_LOTS] if is_maker else fills[number, c.FILL_LOTS]
+        slot = _slot_of(slots, positions, markets, account, market)
+        row = np.int64(slots[slot]) - 1
+        if row < 0:
+            row = _add_position(ledger, account, market, slot)
+        each = fills[number, c.FILL_PRICE] * markets[market, c.TICK_VALUE]
+        opened = _add_lots(positions, row, lots, each)
+        sides[row] = 2 * market + (positions[row, c.LOTS] < 0)
+        # Who is liquidated pays no fee: its bankruptcy price is where nothing is left for one.
+        fee = np.int64(0)
+        if cause == c.TRADE or (cause == c.LIQUIDATION and is_maker):
+            rate = fee_rates[fee_class[account], c.MAKER_RATE if is_maker else c.TAKER_RATE]
+            fee = (times_share(2 * abs(lots) * each, rate) + 1) // 2
+        fills[number, c.FILL_MAKER_FEE if is_maker else c.FILL_TAKER_FEE] = fee
+        totals[c.COLLECTED] += fee
+        pool = pool_of(positions, accounts, row)
+        add_cash(pools, queue, totals, pool, -lots * each - fee)
+        if positions[row, c.LOTS] == 0:
+            triggers[row] = c.NEVER
+        if pool >= accounts:
+            margin = -pools[pool, c.CASH]
+            if positions[row, c.LOTS]:
+                leverage, value = positions[row, c.LEVERAGE], opened * each
+                margin = value // leverage * SCALE + value % leverage * SCALE // leverage
+                if margin:
+                    n = write_move(moves, n, account, market, margin, c.ISOLATED_IN, number)
+            add_cash(pools, queue, totals, pool, margin)
+            add_cash(pools, queue, totals, account, -margin)
     return n
 
 
@@ -195,16 +176,20 @@ def place_position(ledger, place):  # type: ignore[no-untyped-def]
     row = _find_or_add(ledger, place[c.PLACE_ACCOUNT], place[c.PLACE_MARKET])
     position = ledger.positions[row]
     position[c.LEVERAGE], position[c.MODE] = place[c.PLACE_LEVERAGE], place[c.PLACE_MODE]
-    _change_position(ledger, row, place[c.PLACE_LOTS], place[c.PLACE_ENTRY])
-    if position[c.MODE] == c.ISOLATED:
-        _add_cash(ledger, pool_of(ledger, row), place[c.PLACE_MARGIN])
-        ledger.totals[c.PAID_IN] += place[c.PLACE_MARGIN]
+    each = place[c.PLACE_ENTRY] * ledger.markets[place[c.PLACE_MARKET], c.TICK_VALUE]
+    _add_lots(ledger.positions, row, place[c.PLACE_LOTS], each)
+    ledger.sides[row] = 2 * place[c.PLACE_MARKET] + (place[c.PLACE_LOTS] < 0)
+    margin = place[c.PLACE_MARGIN] if position[c.MODE] == c.ISOLATED else 0
+    pool = pool_of(ledger.positions, ledger.first.size, row)
+    amount = margin - place[c.PLACE_LOTS] * each
+    add_cash(ledger.pools, ledger.queue, ledger.totals, pool, amount)
+    ledger.totals[c.PAID_IN] += margin
 
 
 @njit(types.void(LEDGER, INT, INT), cache=True, nogil=True)
 def deposit(ledger, account, amount):  # type: ignore[no-untyped-def]
     """Pay money into an account; below 0: out of it, whatever it has open."""
-    _add_cash(ledger, account, amount)
+    add_cash(ledger.pools, ledger.queue, ledger.totals, account, amount)
     ledger.totals[c.PAID_IN] += amount
 
 
@@ -226,18 +211,15 @@ def pay_funding(ledger, rates, marks):  # type: ignore[no-untyped-def]
 
     Returns the payments, (n, `MOVE_COLUMNS`).
     """
-    rows = ledger.totals[c.ROWS]
+    positions, pools, totals, queue = ledger.positions, ledger.pools, ledger.totals, ledger.queue
+    markets, accounts, rows = ledger.markets, ledger.first.size, ledger.totals[c.ROWS]
     moves = np.empty((rows, len(c.MOVE_COLUMNS)), np.int64)
     n = 0
     for row in range(rows):
-        position = ledger.positions[row]
-        if position[c.LOTS] == 0:
-            continue
-        market = position[c.MARKET]
-        value = position[c.LOTS] * marks[market] * ledger.markets[market, c.TICK_VALUE]
-        amount = times_share(-value, rates[market])
+        lots, market = positions[row, c.LOTS], positions[row, c.MARKET]
+        amount = times_share(-lots * marks[market] * markets[market, c.TICK_VALUE], rates[market])
         if amount:
-            _add_cash(ledger, pool_of(ledger, row), amount)
-            ledger.totals[c.COLLECTED] -= amount
-            n = write_move(moves, n, position[c.HOLDER], market, amount, c.FUNDING, -1)
+            add_cash(pools, queue, totals, pool_of(positions, accounts, row), amount)
+            totals[c.COLLECTED] -= amount
+            n = write_move(moves, n, positions[row, c.HOLDER], market, amount, c.FUNDING, -1)
     return moves[:n].copy()

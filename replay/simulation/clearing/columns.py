@@ -83,7 +83,7 @@ class Ledger(NamedTuple):
     `positions` (rows, `POSITION_WIDTH`), `pools` (accounts + 2 + rows, `POOL_WIDTH`), `totals`,
     `first`: by account its latest position, row + 1. `slots`: hash table of positions, row + 1.
     `triggers`, `sides`: by position, the mark from which its pool is judged again, and 2·market +
-    (0 long, 1 short). `queue`: pools to judge; `due`: pools under liquidation, by number.
+    (0 long, 1 short). `queue`: pools to judge; `due`: pools under liquidation.
     `markets`, `tiers`: the rules of each market. `last_marks`: those of the last settlement.
     `fee_class` by account, `fee_rates` by class. `rules`: those of the venue.
     """

@@ -21,8 +21,8 @@ from detectors.arrays.types import I2, INT, RI1, UNCALLED
 from monitor.core.contract.fixed_point import SCALE
 from replay.simulation.clearing import columns as c
 from replay.simulation.clearing.accounts import (
+    add_cash,
     deposit,
-    enqueue,
     find_position,
     pool_of,
     times_share,
@@ -36,38 +36,40 @@ UNWIND_PART = 100
 after 69 s, which is slower than the waves of a cascade, some 3 s apart (`docs/decisions`, 0067)."""
 
 
-@njit(nogil=True, **UNCALLED)
-def need_of_tiers(tiers, notional, rate, deduction):  # type: ignore[no-untyped-def]
+@njit(inline="always")
+def need_of_tiers(tiers, market, notional, rate, deduction):  # type: ignore[no-untyped-def]
     """Largest rate · notional − deduction over a market's tiers, rounded up."""
     most = np.int64(0)
-    for tier in range(tiers.shape[0]):
-        if notional < tiers[tier, c.BOUND]:
+    for tier in range(tiers.shape[1]):
+        if notional < tiers[market, tier, c.BOUND]:
             break
-        most = max(most, -times_share(-notional, tiers[tier, rate]) - tiers[tier, deduction])
+        need = -times_share(-notional, tiers[market, tier, rate]) - tiers[market, tier, deduction]
+        most = max(most, need)
     return most
 
 
 @njit(nogil=True, **UNCALLED)
 def maintenance(ledger, market, notional):  # type: ignore[no-untyped-def]
     """What a position needs: maintenance by its tiers, and the fee of closing where that counts."""
-    need = need_of_tiers(ledger.tiers[market], notional, c.RATE, c.DEDUCTION)
+    need = need_of_tiers(ledger.tiers, market, notional, c.RATE, c.DEDUCTION)
     return need - times_share(-notional, ledger.rules[c.CLOSING_FEE])
+
+
+@njit(inline="always")
+def _next_open(positions, first, pool, row):  # type: ignore[no-untyped-def]
+    if pool >= first.size:
+        own = pool - first.size
+        return own if row < 0 and positions[own, c.LOTS] != 0 else np.int64(-1)
+    row = (first[pool] if row < 0 else positions[row, c.NEXT]) - 1
+    while row >= 0 and (positions[row, c.MODE] == c.ISOLATED or positions[row, c.LOTS] == 0):
+        row = positions[row, c.NEXT] - 1
+    return row
 
 
 @njit(nogil=True, **UNCALLED)
 def next_position(ledger, pool, row):  # type: ignore[no-untyped-def]
     """The open position of a pool that follows `row` (−1: the first); −1: there is no further."""
-    everybody = ledger.first.size
-    if pool >= everybody:
-        own = pool - everybody
-        return own if row < 0 and ledger.positions[own, c.LOTS] != 0 else np.int64(-1)
-    following = ledger.first[pool] if row < 0 else ledger.positions[row, c.NEXT]
-    while following:
-        position = ledger.positions[following - 1]
-        if position[c.MODE] != c.ISOLATED and position[c.LOTS] != 0:
-            break
-        following = position[c.NEXT]
-    return following - 1
+    return _next_open(ledger.positions, ledger.first, pool, row)
 
 
 @njit(nogil=True, **UNCALLED)
@@ -81,28 +83,33 @@ def value_of(ledger, row, marks):  # type: ignore[no-untyped-def]
 @njit(nogil=True, **UNCALLED)
 def judge_pool(ledger, pool, marks):  # type: ignore[no-untyped-def]
     """Equity and maintenance of a pool at the marks, and the denominator of s (above)."""
+    positions, first, markets, tiers = ledger.positions, ledger.first, ledger.markets, ledger.tiers
+    fee = ledger.rules[c.CLOSING_FEE]
     equity, need, exposure = ledger.pools[pool, c.CASH], np.int64(0), 0.0
-    row = next_position(ledger, pool, -1)
+    row = _next_open(positions, first, pool, -1)
     while row >= 0:
-        value, market = value_of(ledger, row, marks), ledger.positions[row, c.MARKET]
+        market = positions[row, c.MARKET]
+        value = positions[row, c.LOTS] * marks[market] * markets[market, c.TICK_VALUE]
         equity += value
-        need += maintenance(ledger, market, abs(value))
-        rate = ledger.markets[market, c.TOP_RATE] + ledger.rules[c.CLOSING_FEE]
+        need += need_of_tiers(tiers, market, abs(value), c.RATE, c.DEDUCTION)
+        need -= times_share(-abs(value), fee)
+        rate = markets[market, c.TOP_RATE] + fee
         exposure += value if value > 0 else -value * (1 + rate / SCALE)
-        row = next_position(ledger, pool, row)
+        row = _next_open(positions, first, pool, row)
     return equity, need, exposure
 
 
 @njit(nogil=True, **UNCALLED)
 def _set_triggers(ledger, pool, share, marks):  # type: ignore[no-untyped-def]
-    row = next_position(ledger, pool, -1)
+    positions, first, triggers = ledger.positions, ledger.first, ledger.triggers
+    row = _next_open(positions, first, pool, -1)
     while row >= 0:
-        mark = float(marks[ledger.positions[row, c.MARKET]])
-        if ledger.positions[row, c.LOTS] > 0:
-            ledger.triggers[row] = np.int64(np.ceil(mark * (1 - share))) + 1
+        mark = float(marks[positions[row, c.MARKET]])
+        if positions[row, c.LOTS] > 0:
+            triggers[row] = np.int64(np.ceil(mark * (1 - share))) + 1
         else:
-            ledger.triggers[row] = -(np.int64(np.floor(mark * (1 + min(share, MOVE_MAX)))) - 1)
-        row = next_position(ledger, pool, row)
+            triggers[row] = -(np.int64(np.floor(mark * (1 + min(share, MOVE_MAX)))) - 1)
+        row = _next_open(positions, first, pool, row)
 
 
 @njit(nogil=True, **UNCALLED)
@@ -191,33 +198,34 @@ def _pass_triggers(ledger, marks):  # type: ignore[no-untyped-def]
     """Queue the pools of the positions whose trigger a mark has passed."""
     signed = np.empty(2 * marks.size, np.int64)
     signed[::2], signed[1::2] = marks, -marks
-    sides, triggers = ledger.sides, ledger.triggers
-    for row in range(ledger.totals[c.ROWS]):
+    sides, triggers, positions = ledger.sides, ledger.triggers, ledger.positions
+    pools, queue, totals, accounts = ledger.pools, ledger.queue, ledger.totals, ledger.first.size
+    for row in range(totals[c.ROWS]):
         if signed[sides[row]] <= triggers[row]:
-            enqueue(ledger, pool_of(ledger, row))
+            add_cash(pools, queue, totals, pool_of(positions, accounts, row), 0)
 
 
 @njit(nogil=True, **UNCALLED)
 def _judge_queue(ledger, marks):  # type: ignore[no-untyped-def]
-    """Judge the queued pools; those below maintenance are `due`, by number, and stay in the queue.
+    """Judge the queued pools; those below maintenance are `due`, and stay in the queue.
 
     Returns how many open positions those have.
     """
+    pools, queue = ledger.pools, ledger.queue
     queued, due, accounts = ledger.totals[c.IN_QUEUE], np.int64(0), ledger.rules[c.ACCOUNTS]
     open_positions = np.int64(0)
     for place in range(queued):
-        pool = ledger.queue[place]
-        state = ledger.pools[pool]
+        pool = queue[place]
         equity, need, exposure = judge_pool(ledger, pool, marks)
         is_venues = accounts <= pool < ledger.first.size
         # A debt without positions waits for the fund, where there is one.
         is_over = exposure == 0.0 and not ledger.rules[c.HAS_FUND]
         if equity >= need or is_venues or is_over:
-            state[c.FLAGS] = state[c.ORDERS] = state[c.WAITS_UNTIL] = 0
+            pools[pool, c.FLAGS] = pools[pool, c.ORDERS] = pools[pool, c.WAITS_UNTIL] = 0
             share = MOVE_MAX if is_venues or exposure == 0.0 else (equity - need) / exposure
             _set_triggers(ledger, pool, share, marks)
             continue
-        ledger.due[due] = ledger.queue[due] = pool
+        ledger.due[due] = queue[due] = pool
         due += 1
         row = next_position(ledger, pool, -1)
         while row >= 0:
@@ -225,7 +233,6 @@ def _judge_queue(ledger, marks):  # type: ignore[no-untyped-def]
             ledger.triggers[row] = c.NEVER
             row = next_position(ledger, pool, row)
     ledger.totals[c.IN_QUEUE] = ledger.totals[c.DUE] = due
-    ledger.due[:due].sort()
     return open_positions
 
 
@@ -263,8 +270,8 @@ def _initial_need(ledger, row, marks):  # type: ignore[no-untyped-def]
     """What it takes to open a position: notional over its leverage, at least its tiers' rate."""
     position = ledger.positions[row]
     value, leverage = abs(value_of(ledger, row, marks)), position[c.LEVERAGE]
-    tiers = ledger.tiers[position[c.MARKET]]
-    by_tiers = need_of_tiers(tiers, value, c.INITIAL_RATE, c.INITIAL_DEDUCTION)
+    market, rate, deduction = position[c.MARKET], c.INITIAL_RATE, c.INITIAL_DEDUCTION
+    by_tiers = need_of_tiers(ledger.tiers, market, value, rate, deduction)
     return max(value // leverage * SCALE + value % leverage * SCALE // leverage, by_tiers)
 
 

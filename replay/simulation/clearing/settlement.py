@@ -1,8 +1,8 @@
 """What the book did not take: the backstop vault, the insurance fund, then deleveraging.
 
-All at one set of marks, pool by pool in the order of their numbers. Whoever takes a position over
-does so at its bankruptcy price, rounded to a tick in favour of the account: at most a tick of each
-lot stays with it, and the venue's promise that nobody ends in debt does not hang on rounding.
+All at one set of marks, pool by pool as they fell below maintenance. Whoever takes a position over
+does so at its bankruptcy price, rounded to a tick in favour of the account: less than a tick of
+each lot stays with it, and the promise that nobody ends in debt does not hang on rounding.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from detectors.arrays.types import I2, RI1, UNCALLED
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from replay.simulation.clearing import columns as c
 from replay.simulation.clearing.accounts import (
-    apply_fill,
+    apply_fills,
     pool_of,
     times_share,
     write_move,
@@ -45,7 +45,7 @@ def _close(ledger, row, other, size, price, cause, fills, n):  # type: ignore[no
     fill[c.FILL_MAKER], fill[c.FILL_PRICE], fill[c.FILL_CAUSE] = other, price, cause
     fill[c.FILL_LOTS] = -size if position[c.LOTS] > 0 else size
     # Positions are only closed here, and the vault's and the fund's are cross: no margin moves.
-    apply_fill(ledger, fill, fills, n, n)
+    apply_fills(ledger, fills[n : n + 1], fills[:0])
     return n + 1
 
 
@@ -80,7 +80,7 @@ def _score(ledger, row, marks):  # type: ignore[no-untyped-def]
     """How early a counterparty is deleveraged; 0 is the lowest of a profitable ranking, −inf: not
     at all, for its pool has no equity."""
     ranking, value = ledger.rules[c.RANKING], abs(value_of(ledger, row, marks))
-    equity, need, _ = judge_pool(ledger, pool_of(ledger, row), marks)
+    equity, need, _ = judge_pool(ledger, pool_of(ledger.positions, ledger.first.size, row), marks)
     if equity <= 0 or value == 0:
         return -np.inf
     entry = float(max(ledger.positions[row, c.ENTRY], 1))
@@ -97,7 +97,7 @@ def _score(ledger, row, marks):  # type: ignore[no-untyped-def]
 @njit(nogil=True, **UNCALLED)
 def _ranked(ledger, side, marks):  # type: ignore[no-untyped-def]
     """The positions of one side of a market (2·market + 0 long, 1 short), first to be deleveraged
-    first; of equal ones the one whose account has the lower number."""
+    first; of equal ones that which was traded first."""
     rows = np.empty(ledger.totals[c.ROWS], np.int64)
     score = np.empty(rows.size)
     n = 0
@@ -107,10 +107,7 @@ def _ranked(ledger, side, marks):  # type: ignore[no-untyped-def]
             if value != -np.inf:
                 rows[n], score[n] = row, -value
                 n += 1
-    rows, score = rows[:n], score[:n]
-    by_account = np.argsort(ledger.positions[:, c.HOLDER][rows], kind="mergesort")
-    order = np.argsort(score[by_account], kind="mergesort")
-    return rows[by_account[order]]
+    return rows[:n][np.argsort(score[:n], kind="mergesort")]
 
 
 @njit(nogil=True, **UNCALLED)
@@ -176,19 +173,20 @@ def _hand_over(ledger, pool, marks, fills, n, demands, waiting):  # type: ignore
 def _deleverage(ledger, demands, marks, fills, n):  # type: ignore[no-untyped-def]
     """Close what nobody took against the other side, in its order; returns the next row of
     `fills`. The other side of a market is ranked once for all of `demands`."""
-    side, place = np.int64(-1), 0
-    ranked = np.empty(0, np.int64)
-    for number in np.argsort(demands[:, 2], kind="mergesort"):
-        row, price = demands[number, 0], demands[number, 1]
-        if demands[number, 2] != side:
-            side, place = demands[number, 2], 0
-            ranked = _ranked(ledger, side, marks)
-        while ledger.positions[row, c.LOTS] != 0 and place < ranked.size:
-            other = ledger.positions[ranked[place]]
-            size = min(abs(ledger.positions[row, c.LOTS]), abs(other[c.LOTS]))
-            n = _close(ledger, row, other[c.HOLDER], size, price, c.ADL, fills, n)
-            if other[c.LOTS] == 0:
-                place += 1
+    for side in range(2 * marks.size):
+        if not (demands[:, 2] == side).any():
+            continue
+        ranked, place = _ranked(ledger, side, marks), 0
+        for number in range(demands.shape[0]):
+            row, price = demands[number, 0], demands[number, 1]
+            if demands[number, 2] != side:
+                continue
+            while ledger.positions[row, c.LOTS] != 0 and place < ranked.size:
+                other = ledger.positions[ranked[place]]
+                size = min(abs(ledger.positions[row, c.LOTS]), abs(other[c.LOTS]))
+                n = _close(ledger, row, other[c.HOLDER], size, price, c.ADL, fills, n)
+                if other[c.LOTS] == 0:
+                    place += 1
     return n
 
 

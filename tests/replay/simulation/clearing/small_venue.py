@@ -176,8 +176,11 @@ class SmallVenue:
 
     # The state in plain numbers. --------------------------------------------------------------
 
+    def row(self, account: int, symbol: int) -> int:
+        return int(find_position(self.ledger, account, symbol))
+
     def lots(self, account: int, symbol: int) -> int:
-        row = find_position(self.ledger, account, symbol)
+        row = self.row(account, symbol)
         return int(self.ledger.positions[row, c.LOTS]) if row >= 0 else 0
 
     def pools(self) -> dict[int, list[int]]:

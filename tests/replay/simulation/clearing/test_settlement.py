@@ -41,8 +41,9 @@ def ranking(venue: SmallVenue, symbol: int, side: int) -> list[int]:
             entry = Fraction(int(position[c.ENTRY]), MONEY_SCALE) / size
             mark = int(venue.marks[symbol]) * Fraction(TICKS[symbol])
             standing = Standing(side, entry, mark, size * mark, equity, venue.need(rows))
-            scores.append((-SCORES[RANKINGS[venue.regime]](standing), int(position[c.HOLDER])))
-    return [account for _, account in sorted(scores)]
+            score = SCORES[RANKINGS[venue.regime]](standing)
+            scores.append((-score, row, int(position[c.HOLDER])))
+    return [account for _, _, account in sorted(scores)]
 
 
 @settings(max_examples=8, deadline=None)
