@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from detectors.arrays.types import Float64, Int64
 from monitor.core.contract.events import KINDS
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
-from replay.simulation.incidents.planted import IncidentKind, PlantedIncident
+from replay.simulation.incidents.planted import LAYERS_REST, IncidentKind, PlantedIncident
 
 BPS = 1e-4
 CLUSTER_S, CLUSTER_THIN_S = 10, 3
 """A cluster is thin in so many of so many seconds."""
-CROWD_DEPTHS, SHOCK_DEPTHS = 0.02, 2.0
+CROWD_DEPTHS, SHOCK_DEPTHS, LAYER_DEPTHS = 0.02, 2.0, 1.0
 """What takers take beyond the usual, usual depths of a side within 25 bps: in a second, for each 10
-bps of a crowd's premium; in all, for each percent of a price shock. (Displacement grows with net
+bps of a crowd's premium; in all, for each percent of a price shock; in all, after a layering.
+(Displacement grows with net
 taker volume over the depth within 1 % to the power 0.9, one percent for about twice that depth.)"""
 PLACES = {kind: place for place, kind in enumerate(KINDS)}
 """The place of a kind of record in `delay_ns` and `silent`."""
@@ -162,6 +163,12 @@ def _shock(out: Disturbances, part: PlantedIncident, cells: _Cells, since: Int64
     out.taken_depths[cells] += part.size * SHOCK_DEPTHS / seconds
 
 
+def _go_through(out: Disturbances, part: PlantedIncident, cells: _Cells, since: Int64) -> None:
+    last_s = max(1, round(_length_s(part) * (1 - LAYERS_REST)))
+    takers = np.where(since >= _length_s(part) - last_s, LAYER_DEPTHS / last_s, 0.0)
+    out.taken_depths[cells] += _column(-takers if part.side == "buy" else takers, cells)
+
+
 _DISTURB: dict[IncidentKind, _Disturb] = {
     "cancel_burst": _raise_cancels,
     "leverage_surge": _raise_leverage,
@@ -173,5 +180,5 @@ _DISTURB: dict[IncidentKind, _Disturb] = {
     "latency_flip": _delay,
     "crowded_funding": _crowd,
     "price_shock": _shock,
+    "layering": _go_through,
 }
-"""Layering is what named accounts do, and changes nothing else."""

@@ -20,9 +20,8 @@ CANCELS_PER_EVENT = 0.42
 BURST_REST_S, BURST_STEPS, BURST_WEALTH = 20.0, 15, 0.003
 """How long the orders of a burst rest before it, on average; how many steps behind the touch at
 most; their median notional as a share of the account's wealth."""
-LAYERS, LAYERING_TRADES, LAYERING_TRADE_DEPTHS = 20, 6, 0.03
-"""Orders of one layering; its trades on the other side, and the size of one in usual depths of a
-side within 25 bps."""
+LAYERS = 20
+"""Orders of one layering."""
 
 
 def planted_orders(
@@ -77,18 +76,14 @@ def _burst(
 
 
 def _layering(rng: Rng, part: PlantedIncident, who: Int64, depth_lots: float) -> Rows:
-    """Orders that rest on one side until the end, and trades on the other."""
-    rows = np.zeros(LAYERS + LAYERING_TRADES, PLANTED_ORDER)
-    length_ns = part.end_ts - part.start_ts
-    layers, trades = rows[:LAYERS], rows[LAYERS:]
-    layers["ts"] = part.start_ts + rng.integers(length_ns // 4, size=LAYERS)
-    end = part.end_ts - 1 - rng.integers(min(SECOND_NS // 2, length_ns // 4), size=LAYERS)
-    layers["life"] = end - layers["ts"]
-    layers["distance"] = rng.integers(1, BURST_STEPS, LAYERS)
-    layers["side"] = 1 if part.side == "buy" else -1
-    layers["lots"] = max(1, int(part.size * depth_lots / LAYERS))
-    trades["ts"] = part.start_ts + length_ns // 2 + rng.integers(length_ns // 3, size=len(trades))
-    trades["takes"], trades["side"] = True, -layers["side"][0]
-    trades["lots"] = max(1, int(LAYERING_TRADE_DEPTHS * depth_lots))
-    rows["account"] = who[rng.integers(len(who), size=len(rows))]
+    """Orders that rest on one side, and are cancelled together; who takes through where they were
+    is in the disturbances."""
+    rows = np.zeros(LAYERS, PLANTED_ORDER)
+    length_ns = part.layers_end_ts - part.start_ts
+    rows["ts"] = part.start_ts + rng.integers(length_ns // 4, size=LAYERS)
+    rows["life"] = part.layers_end_ts + rng.integers(SECOND_NS, size=LAYERS) - rows["ts"]
+    rows["distance"] = rng.integers(1, BURST_STEPS, LAYERS)
+    rows["side"] = 1 if part.side == "buy" else -1
+    rows["lots"] = max(1, int(part.size * depth_lots / LAYERS))
+    rows["account"] = who[rng.integers(len(who), size=LAYERS)]
     return rows

@@ -20,9 +20,8 @@ SPACING_S = 60
 """One default incident starts in every interval of this length."""
 QUIET_SHARE = 0.25
 """No default incident starts in this first part of the day: detectors learn what is usual."""
-CASCADE_S, CASCADE_MARKETS, CASCADE_SIZE = 240, 3, 4.0
-"""The last default incident: how long it is, in how many markets at most, and its fall in percent.
-On 10 October 2025 BTC fell by 5 percent within 182 s."""
+CASCADE_MARKETS = 3
+"""A default cascade is in so many markets at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,12 @@ DEFAULT_MIX = (
     DefaultIncident("feed_silence", 0, 1, 1, (30, 40), ("book",)),
     DefaultIncident("crowded_funding", 0, 15, 40, (150,)),
 )
-"""In this order; a day that is long enough has all of them, again and again. Latency is left out:
-when the broker got a record is not what it is when the day is published to another one."""
+"""In this order; a day that is long enough has all of them, again and again."""
+CASCADE = DefaultIncident("cascade", 1, 4, 4, (240,))
+"""The last default incident. On 10 October 2025 BTC fell by 5 percent within 182 s."""
+LATENCY_FLIP = DefaultIncident("latency_flip", 0, 800, 2000, (150,), ("fill",))
+"""No default: when a broker got a record differs from broker to broker, and a day may be published
+to another one."""
 
 
 def make_plan(
@@ -93,47 +96,44 @@ def default_plan(
     """
     first = start_ts + int((end_ts - start_ts) * QUIET_SHARE)
     spacing_ns = SPACING_S * SECOND_NS
-    cascade = end_ts - CASCADE_S * SECOND_NS
-    slots = max(0, cascade - first) // spacing_ns
+    last = end_ts - CASCADE.durations_s[0] * SECOND_NS
+    slots = max(0, last - first) // spacing_ns
     busiest = symbols[: max(1, int(len(symbols) * SYMBOL_SHARE))]
     plan = []
     for number in range(slots):
         drawn = DEFAULT_MIX[number % len(DEFAULT_MIX)]
-        duration_s = int(rng.choice(drawn.durations_s))
         at = first + number * spacing_ns + int(rng.integers(1, 10)) * SECOND_NS
-        whole = bool(drawn.records)
-        plan.append(
-            PlantedIncident(
-                id=f"i-{number + 1}",
-                kind=drawn.kind,
-                symbol="" if whole else busiest[int(rng.integers(len(busiest)))],
-                start_ts=at,
-                end_ts=min(at + duration_s * SECOND_NS, end_ts),
-                size=round(float(rng.uniform(drawn.low, drawn.high)), 1),
-                accounts=_choose(rng, accounts, drawn.accounts),
-                records=list(drawn.records),
-                side="buy" if drawn.kind == "layering" else None,
-            )
-        )
+        plan.append(draw_incident(rng, drawn, f"i-{number + 1}", at, busiest, accounts))
     if slots:
-        plan.append(
-            PlantedIncident(
-                id=f"i-{slots + 1}",
-                kind="cascade",
-                symbol=busiest[0],
-                symbols=busiest[1:CASCADE_MARKETS],
-                start_ts=cascade,
-                end_ts=end_ts,
-                size=CASCADE_SIZE,
-                accounts=_choose(rng, accounts, 1),
-            )
-        )
-    return plan
+        plan.append(draw_incident(rng, CASCADE, f"i-{slots + 1}", last, busiest, accounts))
+    return [i.model_copy(update={"end_ts": min(i.end_ts, end_ts)}) for i in plan]
 
 
-def _choose(rng: np.random.Generator, accounts: list[str], count: int) -> list[str]:
-    chosen = sorted(rng.choice(len(accounts), count, replace=False).tolist())
-    return [accounts[c] for c in chosen]
+def draw_incident(
+    rng: np.random.Generator,
+    drawn: DefaultIncident,
+    name: str,
+    start_ts: int,
+    symbols: list[str],
+    accounts: list[str],
+) -> PlantedIncident:
+    """One incident in one of `symbols`; a cascade begins in the first of them."""
+    duration_s, crowd = int(rng.choice(drawn.durations_s)), drawn.accounts
+    chosen = sorted(rng.choice(len(accounts), crowd, replace=False).tolist())
+    market = symbols[int(rng.integers(len(symbols)))]
+    is_cascade = drawn.kind == "cascade"
+    return PlantedIncident(
+        id=name,
+        kind=drawn.kind,
+        symbol="" if drawn.records else symbols[0] if is_cascade else market,
+        symbols=symbols[1:CASCADE_MARKETS] if is_cascade else [],
+        start_ts=start_ts,
+        end_ts=start_ts + duration_s * SECOND_NS,
+        size=round(float(rng.uniform(drawn.low, drawn.high)), 1),
+        accounts=[accounts[c] for c in chosen],
+        records=list(drawn.records),
+        side="buy" if drawn.kind == "layering" else None,
+    )
 
 
 def read_plan(file: Path) -> list[PlantedIncident]:

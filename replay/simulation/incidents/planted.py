@@ -56,9 +56,9 @@ INCIDENT_RULES: dict[IncidentKind, IncidentRule] = {
         f"{_TIMES} cancels; the accounts cancel", 1, 1000, False, ("accounts",)
     ),
     "layering": IncidentRule(
-        "usual depths of one side within 25 bps; the accounts rest it on `side`, take the price "
-        "there by trades of the other side, and cancel it at the end",
-        0.1, 100, False, ("accounts", "side"),
+        "usual depths of one side within 25 bps; the accounts rest it on `side`, cancel it after "
+        "four fifths of the time, and takers take the price through where it was",
+        0.1, 100, False, ("accounts", "side"), ("side",),
     ),
     "leverage_surge": IncidentRule(
         f"{_TIMES} leverage changes; the accounts, else anybody, go to the highest leverage",
@@ -115,18 +115,25 @@ CASCADE_PHASES: dict[IncidentKind, tuple[float, float]] = {
 """Each part of a cascade: from which to which share of its time."""
 
 
-class PlantedIncident(BaseModel):
-    """One incident: event times in ns UTC, `start_ts` inclusive, `end_ts` exclusive."""
+LAYERS_REST = 0.8
+"""The share of a layering's time after which its orders are cancelled."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class PlantedIncident(BaseModel):
+    """One incident."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     id: Annotated[str, Field(min_length=1)]
     kind: IncidentKind
     symbol: str = ""
     """The market; empty: all markets."""
     start_ts: Annotated[int, Field(strict=True)]
+    """Event time, ns UTC, inclusive."""
     end_ts: Annotated[int, Field(strict=True)]
-    size: Annotated[float, Field(ge=-5000, le=60_000, allow_inf_nan=False)] = NO_SIZE
+    """Event time, ns UTC, exclusive."""
+    size: Annotated[float, Field(allow_inf_nan=False)] = NO_SIZE
+    """What it is depends on the kind."""
     accounts: list[str] = []
     """Who acts; where nobody is named, one account drawn at random, or anybody."""
     symbols: list[str] = []
@@ -166,6 +173,11 @@ class PlantedIncident(BaseModel):
     def markets(self) -> list[str]:
         """The markets in which it happens; empty: all."""
         return [self.symbol, *self.symbols] if self.symbol else []
+
+    @property
+    def layers_end_ts(self) -> int:
+        """When the orders of a layering are cancelled, all within a second, ns."""
+        return self.start_ts + int((self.end_ts - self.start_ts) * LAYERS_REST)
 
     @property
     def part_kinds(self) -> frozenset[IncidentKind]:

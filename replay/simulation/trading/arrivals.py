@@ -272,7 +272,7 @@ def enter_planted(v: Any, ts: Any) -> None:
         v.count[BEGUN] += 1
         row = take_row(v, planted.symbol, planted.account, planted.side)
         order = v.pool[row]
-        order.agent = CROWD if planted.takes else PLANTED
+        order.agent = PLANTED
         order.due, order.life = max(ts, planted.ts), planted.life
         order.tick = planted.distance * v.market[planted.symbol, STEP]
         order.size = order.left = planted.lots

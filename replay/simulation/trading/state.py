@@ -135,10 +135,9 @@ WISH = np.dtype(
 margin mode if it `switches`; with `symbol` below 0 a transfer of `amount`, below 0 out of it."""
 PLANTED_ORDER = np.dtype(
     [("ts", "i8"), ("life", "i8"), ("lots", "i8"), ("symbol", "i8"), ("account", "i8"),
-     ("distance", "i8"), ("side", "i8"), ("takes", "i8")], align=True,
+     ("distance", "i8"), ("side", "i8")], align=True,
 )  # fmt: skip
-"""An incident's order: when it comes, how long it rests (ns), how many steps behind the touch; or
-whether it takes."""
+"""An incident's order: when it comes, how long it rests (ns), how many steps behind the touch."""
 
 
 class TradingState(NamedTuple):

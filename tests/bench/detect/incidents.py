@@ -73,7 +73,7 @@ WARM = Kind("after a day, 6 h", 2, 300, 16.0, 30 * 60, 24 * HOUR_S)
 class DayResult(NamedTuple):
     """A day's ground truth and alerts."""
 
-    planted: list[dict[str, Any]]
+    planted: list[PlantedIncident]
     alerts: list[Alert]
 
 
@@ -119,15 +119,16 @@ def run(kind: Kind, seed: int) -> DayResult:
         return DayResult(ground_truth.read_planted(out), alerts)
 
 
-def moved(incident: dict[str, Any]) -> tuple[str, ...]:
+def moved(incident: PlantedIncident) -> tuple[str, ...]:
     """How the names of its streams begin."""
-    one = PlantedIncident(**incident)
     which = (
         ("cancels", "cancel_burst"),
         ("leverage", "leverage_surge"),
         ("thin", "thin_book"),
     )
-    return tuple(name for what, part in which if part in one.part_kinds for name in RIGHT[what])
+    return tuple(
+        name for what, part in which if part in incident.part_kinds for name in RIGHT[what]
+    )
 
 
 def streams_right(days: list[DayResult]) -> tuple[int, int]:
@@ -135,7 +136,7 @@ def streams_right(days: list[DayResult]) -> tuple[int, int]:
     right = every = 0
     for day in days:
         for life in ground_truth.lifecycles(day.alerts):
-            of = [i for i in day.planted if any(ground_truth.is_about(a, i) for a in life)]
+            of = [i for i in day.planted if any(ground_truth.is_near(a, i) for a in life)]
             if len(of) != 1:
                 continue
             told = {e.stream for e in life[-1].evidence}
@@ -150,11 +151,11 @@ def accounts_right(days: list[DayResult], kind: str) -> tuple[int, int]:
     for day in days:
         for incident in day.planted:
             hits = ground_truth.alerts_about(day.alerts, incident)
-            if not hits or not incident["accounts"] or (kind and incident["kind"] != kind):
+            if not hits or not incident.accounts or (kind and incident.kind != kind):
                 continue
             named = hits[-1].accounts
             every += 1
-            right += bool(named) and named[0].account in incident["accounts"]
+            right += bool(named) and named[0].account in incident.accounts
     return right, every
 
 
@@ -163,12 +164,12 @@ def count_and_delays(days: list[DayResult], kind: str) -> tuple[int, list[float]
     delays, number = [], 0
     for day in days:
         for incident in day.planted:
-            if kind and incident["kind"] != kind:
+            if kind and incident.kind != kind:
                 continue
             number += 1
             hits = ground_truth.alerts_about(day.alerts, incident)
             if hits:
-                delays.append((hits[0].ts - incident["start_ts"]) / SECOND_NS)
+                delays.append((hits[0].ts - incident.start_ts) / SECOND_NS)
     return number, delays
 
 
@@ -209,7 +210,7 @@ def rows(quick: bool = False, seed: int = SEED) -> Iterator[dict[str, Any]]:
     """For each kind of day one row of all incidents, and one for each kind of incident."""
     for kind, number in ((COLD, 2 if quick else 4), (WARM, 0 if quick else 1)):
         days = [run(kind, seed + i) for i in range(number)]
-        for what in ("", "cancel_burst", "leverage_surge", "thin_book", "joint") if days else ():
+        for what in ("", *KINDS) if days else ():
             yield row(kind, days, what)
 
 

@@ -19,7 +19,7 @@ from monitor.core.decode.batch import Batch
 from monitor.core.decode.stepped_kernels import to_floats
 from replay.day import Day
 from replay.ground_truth import INCIDENTS_FILE
-from replay.simulation.accounts import FUNDING
+from replay.simulation.clearing.columns import FUNDING
 from replay.simulation.incidents.plan import DEFAULT_MIX
 from replay.simulation.incidents.planted import PlantedIncident
 from replay.simulation.settings import SimulationSettings
