@@ -44,16 +44,17 @@ def decimal(value: Fraction) -> str:
 
 def records(venue: SmallVenue) -> dict[str, list[Event]]:
     """What has happened so far as records, as the clearing house's docstring says."""
-    moves = [
-        Collateral.model_validate(
-            {
-                "ts": ts, "account": NAMES[account],
-                "amount": decimal(Fraction(amount, MONEY_SCALE)), "cause": CAUSES[cause], "symbol": None if symbol < 0 else SYMBOLS[symbol],
+    moves = []
+    for ts, account, symbol, amount, cause in venue.moves:
+        if amount:
+            move = {
+                "ts": ts,
+                "account": NAMES[account],
+                "amount": decimal(Fraction(amount, MONEY_SCALE)),
+                "cause": CAUSES[cause],
+                "symbol": None if symbol < 0 else SYMBOLS[symbol],
             }
-        )
-        for ts, account, symbol, amount, cause in venue.moves
-        if amount
-    ]  # fmt: skip
+            moves.append(Collateral.model_validate(move))
     fills = []
     for ts, symbol, maker, taker, lots, price, cause, maker_fee, taker_fee in venue.fills:
         sides = (
