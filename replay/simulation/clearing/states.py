@@ -23,9 +23,9 @@ STATE_COLUMNS = pa.schema(
         ("market", pa.int32()), ("value", pa.int64()),
     ]
 )  # fmt: skip
-"""`fills`, `moves`: how many records of fills and of collateral had been written by then. `account`,
-`market`: numbers. Market −1: `value` is the equity of the account, 1e-6; else the signed lots of
-its open position there."""
+"""`fills`, `moves`: how many records of fills and of collateral had been written by then. Accounts
+and markets are numbers. Market −1: `value` is the equity of the account, 1e-6; else the signed lots
+of its open position there."""
 
 
 @njit(INT(LEDGER, INT, RI1), cache=True, nogil=True)
