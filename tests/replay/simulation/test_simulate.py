@@ -19,7 +19,7 @@ from monitor.core.decode.batch import Batch
 from monitor.core.decode.stepped_kernels import to_floats
 from replay.day import Day
 from replay.ground_truth import INCIDENTS_FILE
-from replay.simulation.accounts import FUNDING
+from replay.simulation.clearing.columns import FUNDING
 from replay.simulation.incidents.plan import DEFAULT_MIX
 from replay.simulation.incidents.planted import PlantedIncident
 from replay.simulation.settings import SimulationSettings
@@ -157,9 +157,13 @@ def test_orders_are_placed_once_then_cancelled_replaced_or_filled(
     assert all(placed[order] == ts for order, ts in zip(ids, when, strict=True))
     left = dict(zip(cancels["order_id"].tolist(), units_e8(cancels["quantity"]), strict=True))
     filled = fills["order_id"].tolist(), fills["ts"].tolist(), units_e8(fills["quantity"])
-    for order, ts, quantity in zip(*filled, strict=True):
-        assert placed[order] <= ts
-        assert quantity + left.get(order, 0) <= size[order]
+    by_clearing = fills["trade_id"][fills["cause"] >= 2].tolist()  # they have no orders
+    for trade, order, ts, quantity in zip(fills["trade_id"].tolist(), *filled, strict=True):
+        if order is None:
+            assert trade in by_clearing
+        else:
+            assert placed[order] <= ts
+            assert quantity + left.get(order, 0) <= size[order]
 
 
 def test_a_trade_has_two_sides_that_agree(tables: Callable[[str], Table]) -> None:
@@ -242,12 +246,41 @@ def test_the_incidents_of_a_file_are_planted_unchanged(tmp_path: Path) -> None:
     assert rate_ratio(table(Day(out), "cancel"), PlantedIncident(**row)) > 4
 
 
-def test_planted_incidents_leave_the_rest_of_the_market_unchanged(tmp_path: Path) -> None:
-    with_them, without = small_day(tmp_path / "a"), small_day(tmp_path / "b", incidents="none")
-    assert json.loads((without / INCIDENTS_FILE).read_text()) == []
-    one, two = (table(Day(out), "fill") for out in (with_them, without))
-    for name in ("symbol", "account", "price", "quantity"):
-        assert sorted(one[name].tolist()) == sorted(two[name].tolist())
+def rows_of(rows: Table, *names: str) -> list[tuple[Any, ...]]:
+    return sorted(zip(*(rows[name].tolist() for name in names), strict=True))
+
+
+def test_an_incident_changes_nothing_before_it_nor_the_index_and_elsewhere_only_draws(
+    tmp_path: Path,
+) -> None:
+    begins = START_TS + 100 * SECOND_NS
+    row = {
+        "id": "thin",
+        "kind": "thin_book",
+        "symbol": "BTC-PERP",
+        "start_ts": begins,
+        "end_ts": START_TS + 130 * SECOND_NS,
+        "size": 6.0,
+    }
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps([row]))
+    with_it = Day(small_day(tmp_path / "a", incidents=str(plan)))
+    without = Day(small_day(tmp_path / "b", incidents="none"))
+    # The log's order is by chance too.
+    index, usual_index = (
+        rows_of(table(day, "mark"), "ts", "symbol", "index") for day in (with_it, without)
+    )
+    assert index == usual_index
+    orders, usual = table(with_it, "order"), table(without, "order")
+    early, usual_early = (
+        [one for one in rows_of(rows, "ts", "order_id", "price", "quantity") if one[0] < begins]
+        for rows in (orders, usual)
+    )
+    assert len(early) > 1000
+    assert early == usual_early
+    assert (orders["symbol"] == "BTC-PERP").sum() != (usual["symbol"] == "BTC-PERP").sum()
+    elsewhere, usual_elsewhere = ((rows["symbol"] != "BTC-PERP").sum() for rows in (orders, usual))
+    assert elsewhere == pytest.approx(usual_elsewhere, rel=0.2)
 
 
 @pytest.mark.parametrize(
