@@ -741,6 +741,7 @@ def feedback(
 def schema(
     asyncapi: Annotated[bool, typer.Option("--asyncapi", help="the AsyncAPI document")] = False,
     config: Annotated[bool, typer.Option("--config", help="of configuration files")] = False,
+    incidents: Annotated[bool, typer.Option("--incidents", help="for simulate")] = False,
 ) -> None:
     """Print the contract's JSON Schema (or another document), made from the models."""
     import json as text
@@ -751,6 +752,10 @@ def schema(
         from monitor.configuration.schema import json_schema
 
         document = json_schema()
+    elif incidents:
+        from replay.simulation.incidents.plan import plan_schema
+
+        document = plan_schema()
     else:
         document = contract.asyncapi() if asyncapi else contract.json_schema()
     sys.stdout.write(text.dumps(document, indent=2, ensure_ascii=False) + "\n")

@@ -10,8 +10,8 @@ from monitor.config import Config
 from monitor.console import Console
 from monitor.core.alerts.formatting import clock
 from monitor.core.contract.alert import Alert, parse_alert
-from monitor.core.contract.units import SECOND_NS
 from replay import commands, ground_truth
+from replay.day import Day
 from replay.simulation.settings import SimulationSettings
 
 
@@ -39,25 +39,39 @@ def make_day(out: Path, console: Console, minutes: int) -> Path:
 
 def compare_with_planted(day: Path, alerts: list[Alert], console: Console) -> dict[str, Any]:
     """Print which alerts are about each planted incident; the numbers."""
-    planted = ground_truth.read_planted(day)
-    rows = []
-    for incident in planted:
-        hits = ground_truth.alerts_about(alerts, incident)
-        kinds = ", ".join(sorted({a.kind for a in hits})) or "not found"
-        # The first alert may come before: a burst can be detected while its orders are placed.
-        delay = (min(a.ts for a in hits) - incident["start_ts"]) / SECOND_NS if hits else None
-        after = (
-            "" if delay is None else f"{delay:.0f} s" if delay >= 0 else f"{-delay:.0f} s before"
-        )
-        rows.append(
-            [clock(incident["start_ts"]), incident["symbol"], incident["kind"], kinds, after]
-        )
+    outcomes = ground_truth.compare(Day(day, verified=True), alerts)
+    rows = [
+        [
+            clock(one.incident.start_ts),
+            ", ".join(one.incident.markets) or "all",
+            one.incident.kind,
+            ", ".join(one.kinds) or "not found",
+            # The first alert may come before: a burst is seen while its orders are placed.
+            _after(one.delay_s),
+            "" if one.lead_s is None else f"{one.lead_s:.0f} s before",
+        ]
+        for one in outcomes
+    ]
     console.table(
-        "What was planted, and what was found", ["UTC", "symbol", "planted", "found", "after"], rows
+        "What was planted, and what was found",
+        ["UTC", "symbol", "planted", "found", "after", "first liquidation"],
+        rows,
     )
-    detected = sum(row[4] != "" for row in rows)
-    away = len(ground_truth.unrelated_incidents(alerts, planted))
+    detected = sum(bool(one.alerts) for one in outcomes)
+    away = len(ground_truth.unrelated_incidents(alerts, [one.incident for one in outcomes]))
     console.say(
-        f"{detected} of {len(planted)} planted incidents were found; {away} alerts speak of none"
+        f"{detected} of {len(outcomes)} planted incidents were found; {away} alerts speak of none"
     )
-    return {"planted": len(planted), "found": detected, "away_from_planted": away}
+    leads = [one.lead_s for one in outcomes if one.lead_s is not None]
+    return {
+        "planted": len(outcomes),
+        "found": detected,
+        "away_from_planted": away,
+        "lead_s": min(leads, default=None),
+    }
+
+
+def _after(delay_s: float | None) -> str:
+    if delay_s is None:
+        return ""
+    return f"{delay_s:.0f} s" if delay_s >= 0 else f"{-delay_s:.0f} s before"

@@ -30,6 +30,7 @@ from replay import commands, ground_truth
 from replay.day import Day
 from replay.incident_changes import compare_runs
 from replay.run import replay
+from replay.simulation.incidents.planted import PlantedIncident
 
 BUDGETS = (1.0, 3.0, 10.0, 30.0, 100.0)
 """False alerts a day, by default: from a desk that is seldom called to one that looks at all."""
@@ -170,10 +171,8 @@ def _row(one: BudgetRun, days: float, judged: float, lost: list[str]) -> dict[st
     }
 
 
-def _compare_with_planted(
-    alerts: list[Alert], planted: list[ground_truth.Planted]
-) -> dict[str, Any]:
-    missed = Counter(i["kind"] for i in planted if not ground_truth.alerts_about(alerts, i))
+def _compare_with_planted(alerts: list[Alert], planted: list[PlantedIncident]) -> dict[str, Any]:
+    missed = Counter(i.kind for i in planted if not ground_truth.alerts_about(alerts, i))
     away = ground_truth.unrelated_incidents(alerts, planted)
     return {
         "found": len(planted) - missed.total(),

@@ -1,20 +1,34 @@
-"""Simulated accounts beside trading: their positions, leverage, margin mode and collateral."""
+"""Simulated accounts beside trading: their positions at the opening, and what they wish."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.core.contract.events import Event, PositionReference
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, format_decimal
 from monitor.core.contract.units import SECOND_NS
-from monitor.core.decode.batch import ABSENT, Int64
-from replay.simulation.incidents import PlantedIncident
-from replay.simulation.log import enum_code
-from replay.simulation.market import Float64, Population, Rng, Rows, SimulatedMarkets, Stretch
+from monitor.core.decode.batch import Int64
+from replay.simulation.clearing import columns as c
+from replay.simulation.clearing.columns import CROSS, ISOLATED
+from replay.simulation.incidents.planted import PlantedIncident
+from replay.simulation.market import (
+    Float64,
+    Population,
+    Rng,
+    Rows,
+    SimulatedMarkets,
+    to_money,
+)
+from replay.simulation.trading.draws import (
+    draw_array,
+    exponential_quantiles,
+    log_normal_quantiles,
+    normal_quantiles,
+)
+from replay.simulation.trading.state import WISH
 
 LEVERAGE_SHARE = 0.012
 """Leverage changes for each order, cancel or fill."""
@@ -22,146 +36,132 @@ COLLATERAL_SHARE = 0.002
 """Deposits and withdrawals for each order, cancel or fill."""
 MODE_SHARE = 0.08
 """Share of leverage changes that change the margin mode too."""
-HOLDER_SHARE, ISOLATED_SHARE = 0.4, 0.2
-"""Share of accounts with a position at the opening; share of these positions on isolated margin."""
+HOLDER_SHARE, HEDGED_SHARE, ISOLATED_SHARE, LONG_SHARE = 0.4, 0.15, 0.2, 0.55
+"""Share of accounts with a position at the opening; of these, those with a second one of the other
+side in the next market, on cross margin; of the others, those on isolated margin; long ones."""
+MARGIN_USED, MARGIN_SPREAD, MARGIN_MAX = 0.05, 0.9, 0.45
+"""Maintenance over equity at the opening: median, spread of the logarithm, largest. Large accounts
+of Hyperliquid had 1.5, 8.9, 27.6 and 46.4 % at the 5th, 50th, 90th and 99th percentile in February
+2026, but only 3 to 10 % of notional within 10 % of its liquidation price, which needs a lower
+median."""
+ENTRY_SPREAD = 0.02
+"""Spread of the entry prices around the price of the opening."""
 _LEVERAGE_MENU = (1, 2, 3, 5, 10, 15, 20, 25, 40)
 
-LEVERAGE = np.dtype(
-    [("ts", "i8"), ("symbol", "i4"), ("account", "i4"), ("leverage", "i8"), ("previous", "i8"),
-     ("margin_mode", "i1")]
-)  # fmt: skip
-MOVE = np.dtype(
-    [("ts", "i8"), ("account", "i4"), ("symbol", "i4"), ("amount", "i8"), ("cause", "i1")]
-)
-CROSS_MODE, ISOLATED_MODE = (
-    enum_code("leverage", "margin_mode", mode) for mode in ("cross", "isolated")
-)
-DEPOSIT, WITHDRAWAL, ISOLATED_IN, ISOLATED_OUT, FUNDING = (
-    enum_code("collateral", "cause", cause)
-    for cause in ("deposit", "withdrawal", "isolated_in", "isolated_out", "funding")
-)
 
+class Opening(NamedTuple):
+    """Positions (`clearing.columns.PLACE_COLUMNS`) and what each account pays in, 1e-6."""
 
-class SimulatedPositions:
-    """Net positions by account and market: sorted keys and quantities (1e-8, signed)."""
-
-    def __init__(self, markets: int) -> None:
-        self._markets = markets
-        self._keys, self._quantity = np.zeros(0, np.int64), np.zeros(0, np.int64)
-
-    def add(self, account: NDArray[np.int32], symbol: NDArray[np.int32], signed: Int64) -> None:
-        """Add quantities (1e-8, signed) of accounts in markets."""
-        keys = account.astype(np.int64) * self._markets + symbol
-        keys = np.concatenate([self._keys, keys])
-        self._keys, index = np.unique(keys, return_inverse=True)
-        total = np.zeros(len(self._keys), np.int64)
-        np.add.at(total, index, np.concatenate([self._quantity, signed]))
-        self._quantity = total
-
-    def open_positions(self) -> tuple[Int64, Int64, Int64]:
-        """Accounts, markets and quantities (1e-8) of the positions that are not zero."""
-        rows = np.flatnonzero(self._quantity)
-        account, symbol = np.divmod(self._keys[rows], self._markets)
-        return account, symbol, self._quantity[rows]
-
-    def open_interest(self) -> Int64:
-        """Sum of the long positions of each market, 1e-8."""
-        _, symbol, quantity = self.open_positions()
-        total = np.zeros(self._markets, np.int64)
-        np.add.at(total, symbol, np.maximum(quantity, 0))
-        return total
-
-
-Choices = dict[tuple[int, int], tuple[int, int]]
-"""Leverage (1e-8) and code of the margin mode, by account and market."""
+    places: Int64
+    deposits: Int64
 
 
 def draw_opening(
-    rng: Rng,
-    markets: SimulatedMarkets,
-    population: Population,
-    start_ts: int,
-    positions: SimulatedPositions,
-) -> tuple[list[Event], Rows, Choices]:
-    """Positions of some accounts, market makers on the other side, the deposits of all, and the
-    leverage and mode of each position.
+    rng: Rng, markets: SimulatedMarkets, population: Population, maker_account: Int64
+) -> Opening:
+    """Positions of some accounts, with market makers on the other side.
 
     The equity of each account is its wealth: the profit of its positions so far is subtracted from
-    its deposit. The positions are added to `positions`.
+    what it pays in. `maker_account`: market makers by market, the first of which takes the other
+    side of all its positions.
     """
     accounts, count = len(population.names), len(markets.names)
-    is_maker = np.zeros(accounts, bool)
-    is_maker[population.makers] = True
-    holder = np.flatnonzero((rng.random(accounts) < HOLDER_SHARE) & ~is_maker)
-    symbol = rng.choice(count, len(holder), p=markets.share)
-    limit = np.minimum(markets.leverage_max[symbol], 25)
-    leverage = np.array([*map(_choose_leverage, rng.random(len(holder)), limit.tolist())], np.int64)
-    notional = population.wealth[holder] * leverage * rng.uniform(0.1, 0.7, len(holder))
-    side = np.where(rng.random(len(holder)) < 0.55, 1, -1)
-    # In each market one of the makers has the other side of all these positions.
-    net = np.bincount(symbol, side * notional, count)
-    other = population.makers[np.arange(count) % len(population.makers)]
-    account = np.concatenate([holder, other])
-    symbol = np.concatenate([symbol, np.arange(count)])
-    value = np.concatenate([side * notional, -net])
-    leverage = np.concatenate([leverage, np.minimum(markets.leverage_max, 10)])
-    mode = np.where(rng.random(len(account)) < ISOLATED_SHARE, ISOLATED_MODE, CROSS_MODE)
-    mode[len(holder) :] = CROSS_MODE
-    lot = markets.lot[symbol]
-    lots = np.rint(value / markets.price[symbol] * SCALE / lot).astype(np.int64)
-    quantity = np.where(lots == 0, 1, lots) * lot
-    entry = markets.price[symbol] * np.exp(0.02 * rng.standard_normal(len(account)))
-    tick = markets.tick[symbol]
-    entry_e8 = np.rint(entry * SCALE / tick).astype(np.int64) * tick
-    positions.add(account.astype(np.int32), symbol.astype(np.int32), quantity)
-    profit = quantity / SCALE * (markets.price[symbol] - entry_e8 / SCALE)
-    equity = population.wealth.copy()
-    np.add.at(equity, other, np.abs(net) / 5)
-    np.add.at(equity, account, np.where(mode == CROSS_MODE, -profit, 0))
-    deposits = np.zeros(accounts, MOVE)
-    deposits["ts"], deposits["account"] = start_ts, np.arange(accounts)
-    deposits["amount"] = np.maximum(np.rint(equity * MONEY_SCALE), MONEY_SCALE).astype(np.int64)
-    deposits["symbol"], deposits["cause"] = -1, DEPOSIT
-    margin = np.abs(quantity) / SCALE * entry / leverage
-    columns = (account, symbol, quantity, entry_e8, mode, leverage, margin * MONEY_SCALE)
-    rows = list(zip(*(c.tolist() for c in columns), strict=True))
-    references: list[Event] = [
+    may_hold = np.ones(accounts, bool)
+    may_hold[population.makers] = may_hold[population.arbitrageurs] = False
+    holder = np.flatnonzero((rng.random(accounts) < HOLDER_SHARE) & may_hold)
+    market = np.searchsorted(np.cumsum(markets.share)[:-1], rng.random(len(holder)), side="right")
+    used = MARGIN_USED * draw_array(rng, log_normal_quantiles(MARGIN_SPREAD), (len(holder),))
+    # A market's maintenance rate is half of its initial one, 1 over its highest leverage.
+    multiple = np.minimum(used, MARGIN_MAX) * 2 * markets.leverage_max[market]
+    side = np.where(rng.random(len(holder)) < LONG_SHARE, 1, -1)
+    is_hedged = (rng.random(len(holder)) < HEDGED_SHARE) & (count > 1)
+    mode = np.where(rng.random(len(holder)) < ISOLATED_SHARE, ISOLATED, CROSS)
+    mode[is_hedged] = CROSS
+    value = side * population.wealth[holder] * multiple
+    other_market = (market[is_hedged] + 1) % count
+    second = -value[is_hedged] * markets.leverage_max[other_market]
+    second /= markets.leverage_max[market[is_hedged]]
+    account = np.concatenate([holder, holder[is_hedged]])
+    market = np.concatenate([market, other_market])
+    mode = np.concatenate([mode, mode[is_hedged]])
+    places = np.zeros((len(account), len(c.PLACE_COLUMNS)), np.int64)
+    lots = np.rint(
+        np.concatenate([value, second]) / markets.lot_value[market] / markets.ticks[market]
+    )
+    places[:, :3] = np.stack([account, market, lots.astype(np.int64)], axis=1)
+    places[places[:, 2] == 0, 2] = 1
+    leverage = np.concatenate([multiple, multiple[is_hedged]])
+    places[:, 4] = _menu_from(leverage, markets.leverage_max[market]) * SCALE
+    places[:, 5] = mode
+    net = np.zeros(count, np.int64)
+    np.add.at(net, market, places[:, 2])
+    against = np.zeros((count, len(c.PLACE_COLUMNS)), np.int64)
+    against[:, 0], against[:, 1], against[:, 2] = maker_account, np.arange(count), -net
+    against[:, 4] = np.minimum(markets.leverage_max, 10) * SCALE
+    places = np.concatenate([places, against[net != 0]])
+    return _price_opening(rng, markets, population, places)
+
+
+def _menu_from(multiple: Float64, highest: Int64) -> Int64:
+    """The lowest leverage of the menu that is at least `multiple`; at most the `highest`."""
+    menu = np.array([*_LEVERAGE_MENU, 10**6], np.int64)
+    return np.minimum(menu[np.searchsorted(menu, multiple)], highest)
+
+
+def _price_opening(
+    rng: Rng, markets: SimulatedMarkets, population: Population, places: Int64
+) -> Opening:
+    """Entry prices and isolated margins of positions, and the deposits that go with them."""
+    account, market, lots = places[:, 0], places[:, 1], places[:, 2]
+    price = markets.ticks[market].astype(np.int64)
+    away = 1 + ENTRY_SPREAD * draw_array(rng, normal_quantiles(), (len(places),))
+    entry = np.rint(markets.ticks[market] * away).astype(np.int64)
+    tick_value = to_money(markets.lot_value)[market]
+    is_isolated = places[:, 5] == ISOLATED
+    value = np.abs(lots) * entry * tick_value
+    margin = value // places[:, 4] * SCALE + value % places[:, 4] * SCALE // places[:, 4]
+    places[:, 3], places[:, 6] = entry, np.where(is_isolated, margin, 0)
+    deposits = to_money(population.wealth)
+    profit = lots * (price - entry) * tick_value
+    np.subtract.at(deposits, account, np.where(is_isolated, places[:, 6], profit))
+    is_maker = np.isin(account, population.makers)
+    np.add.at(deposits, account[is_maker], value[is_maker] // 5)
+    return Opening(places, np.maximum(deposits, MONEY_SCALE))
+
+
+def position_references(
+    markets: SimulatedMarkets, population: Population, places: Int64, ts: int
+) -> list[Event]:
+    """The reference records of the positions of the opening."""
+    return [
         PositionReference.model_validate(
             {
-                "ts": start_ts,
-                "symbol": markets.names[s],
+                "ts": ts,
+                "symbol": markets.names[market],
                 "about": "position",
-                "account": population.names[a],
-                "quantity": format_decimal(q, SCALE),
-                "entry_price": format_decimal(e, SCALE),
-                "margin_mode": "isolated" if m == ISOLATED_MODE else "cross",
-                "leverage": str(lev),
-                "isolated_margin": format_decimal(int(money), MONEY_SCALE)
-                if m == ISOLATED_MODE
+                "account": population.names[account],
+                "quantity": format_decimal(lots * int(markets.lot[market]), SCALE),
+                "entry_price": format_decimal(entry * int(markets.tick[market]), SCALE),
+                "margin_mode": "isolated" if mode == ISOLATED else "cross",
+                "leverage": format_decimal(leverage, SCALE),
+                "isolated_margin": format_decimal(margin, MONEY_SCALE)
+                if mode == ISOLATED
                 else None,
             }
         )
-        for a, s, q, e, m, lev, money in rows
+        for account, market, lots, entry, leverage, mode, margin in places.tolist()
     ]
-    choices = {(a, s): (lev * SCALE, m) for a, s, _, _, m, lev, _ in rows}
-    return references, deposits, choices
 
 
 @cache
-def _leverage_menu(limit: int) -> tuple[list[int], list[float]]:
+def _leverage_shares(limit: int) -> tuple[Int64, Float64]:
     """The leverages that accounts choose, up to `limit`, and the running sum of their shares."""
     allowed = [leverage for leverage in _LEVERAGE_MENU if leverage <= limit]
     running = np.cumsum(1 / np.sqrt(allowed))
-    return allowed, (running / running[-1]).tolist()
+    return np.array(allowed, np.int64), running / running[-1]
 
 
-def _choose_leverage(draw: float, limit: int) -> int:
-    """The leverage for a uniform `draw` from 0 to 1, at most `limit`."""
-    allowed, shares = _leverage_menu(limit)
-    return allowed[min(bisect_right(shares, draw), len(allowed) - 1)]
-
-
-class AccountActions:
+class AccountWishes:
     """Draws the leverage changes, mode changes and transfers of one stretch after the other."""
 
     def __init__(
@@ -170,95 +170,76 @@ class AccountActions:
         markets: SimulatedMarkets,
         population: Population,
         rate: float,
-        choices: Choices,
-        plan: list[PlantedIncident],
+        surges: list[PlantedIncident],
     ) -> None:
         self._rng, self._markets, self._population = rng, markets, population
-        self._rate, self._choices = rate, choices
-        self._surges = [incident for incident in plan if incident.raises_leverage]
+        self._rate, self._surges = rate, surges
+        self._factors = log_normal_quantiles(0.7)
 
-    def step(self, stretch: Stretch) -> tuple[Rows, Rows]:
-        """Leverage changes and collateral moves of `stretch`, by time."""
-        changes = self._leverage_changes(stretch)
-        leverage = np.zeros(len(changes), LEVERAGE)
-        moves = []
-        draws = self._rng.random((len(changes), 2))
-        for row, (at, market, who, high) in enumerate(changes):
-            before, mode = self._choices.get((who, market), (ABSENT, CROSS_MODE))
-            limit = int(self._markets.leverage_max[market])
-            chosen = (limit if high else _choose_leverage(draws[row, 0], limit)) * SCALE
-            if not high and draws[row, 1] < MODE_SHARE:
-                mode = ISOLATED_MODE if mode == CROSS_MODE else CROSS_MODE
-                amount = int(self._population.wealth[who] * 0.02 * MONEY_SCALE)
-                into = mode == ISOLATED_MODE
-                cause = ISOLATED_IN if into else ISOLATED_OUT
-                moves.append((at, who, market, amount if into else -amount, cause))
-            self._choices[who, market] = chosen, mode
-            leverage[row] = at, market, who, chosen, before, mode
-        paid = np.concatenate([self._transfers(stretch), np.array(moves, MOVE)])
-        return leverage, paid[np.argsort(paid["ts"], kind="stable")]
+    def step(self, start_ts: int, activity: Float64) -> Rows:
+        """What accounts wish (`WISH`) in the seconds of `activity` (seconds × markets, times the
+        usual), by time."""
+        parts = [self._usual_changes(start_ts, activity), self._transfers(start_ts, len(activity))]
+        until = start_ts + len(activity) * SECOND_NS
+        parts += [self._surge(surge, start_ts, until) for surge in self._surges]
+        wishes = np.concatenate(parts)
+        return wishes[np.argsort(wishes["ts"], kind="stable")]
 
-    def _leverage_changes(self, stretch: Stretch) -> list[tuple[int, int, int, bool]]:
-        """The usual changes of the stretch and those of its surges, by time.
+    def _usual_changes(self, start_ts: int, activity: Float64) -> Rows:
+        markets = self._markets
+        ts, market = _arrivals(
+            self._rng, start_ts, self._rate * LEVERAGE_SHARE * markets.share * activity
+        )
+        rows = np.zeros(len(ts), WISH)
+        rows["ts"], rows["symbol"] = ts, market
+        rows["account"] = self._population.draw(self._rng, len(ts))
+        draws = self._rng.random(len(ts))
+        for limit in np.unique(markets.leverage_max[market]).tolist():
+            mine = markets.leverage_max[market] == limit
+            menu, shares = _leverage_shares(limit)
+            place = np.searchsorted(shares, draws[mine], side="right")
+            rows["amount"][mine] = menu[np.minimum(place, len(menu) - 1)] * SCALE
+        rows["switches"] = self._rng.random(len(ts)) < MODE_SHARE
+        return rows
 
-        Time, market, account, and whether it is a surge's: to the highest leverage of the market.
-        """
-        rng, until = self._rng, stretch.start_ts + stretch.seconds * SECOND_NS
-        usual = self._rate * LEVERAGE_SHARE * self._markets.share
-        counts = rng.poisson(usual * stretch.activity)
-        cell = np.repeat(np.arange(counts.size), counts.ravel())
-        second, market_of = np.divmod(cell, len(usual))
-        ts = [stretch.start_ts + second * SECOND_NS + rng.integers(SECOND_NS, size=len(second))]
-        where, who = [market_of], [self._population.draw(rng, len(second))]
-        for surge in self._surges:
-            market = self._markets.names.index(surge.symbol)
-            low, high = max(surge.start_ts, stretch.start_ts), min(surge.end_ts, until)
-            if low >= high:
-                continue
-            count = rng.poisson((surge.size - 1) * usual[market] * (high - low) / SECOND_NS)
-            ts.append(rng.integers(low, high, count))
-            where.append(np.full(count, market))
-            who.append(self._surge_accounts(surge, count))
-        raised = np.arange(sum(map(len, ts))) >= len(second)
-        at = np.concatenate(ts)
-        order = np.argsort(at, kind="stable")
-        columns = (at, np.concatenate(where), np.concatenate(who), raised)
-        return list(zip(*(column[order].tolist() for column in columns), strict=True))
+    def _surge(self, surge: PlantedIncident, start_ts: int, until: int) -> Rows:
+        """Further changes of a surge: to the highest leverage of its market."""
+        low, high = max(surge.start_ts, start_ts), min(surge.end_ts, until)
+        if low >= high:
+            return np.zeros(0, WISH)
+        market = self._markets.names.index(surge.symbol)
+        usual = self._rate * LEVERAGE_SHARE * self._markets.share[market]
+        mean = (surge.size - 1) * usual * (high - low) / SECOND_NS
+        count = int(mean + self._rng.random())
+        rows = np.zeros(count, WISH)
+        rows["ts"], rows["symbol"] = self._rng.integers(low, high, count), market
+        rows["amount"] = self._markets.leverage_max[market] * SCALE
+        if surge.accounts:
+            named = [self._population.names.index(name) for name in surge.accounts]
+            rows["account"] = self._rng.choice(named, count)
+        else:
+            rows["account"] = self._population.draw(self._rng, count)
+        return rows
 
-    def _surge_accounts(self, surge: PlantedIncident, count: int) -> Int64:
-        """The accounts of a surge's leverage changes: those that it names, else anybody.
-
-        A joint incident names the accounts that cancel; its leverage changes are anybody's.
-        """
-        if surge.kind == "joint" or not surge.accounts:
-            return self._population.draw(self._rng, count)
-        named = [self._population.names.index(name) for name in surge.accounts]
-        return self._rng.choice(named, count).astype(np.int64)
-
-    def _transfers(self, stretch: Stretch) -> Rows:
+    def _transfers(self, start_ts: int, seconds: int) -> Rows:
         """Deposits and withdrawals, each a small part of the account's wealth."""
         rng = self._rng
-        count = int(rng.poisson(self._rate * COLLATERAL_SHARE * stretch.seconds))
-        rows = np.zeros(count, MOVE)
-        rows["ts"] = stretch.start_ts + rng.integers(stretch.seconds * SECOND_NS, size=count)
-        rows["account"] = self._population.draw(rng, count)
-        out = rng.random(count) < 0.45
-        part = np.where(out, -0.01, 0.03) * np.exp(0.7 * rng.standard_normal(count))
-        amount = np.rint(self._population.wealth[rows["account"]] * part * MONEY_SCALE)
-        rows["amount"], rows["symbol"] = amount.astype(np.int64), -1
-        rows["cause"] = np.where(out, WITHDRAWAL, DEPOSIT)
+        ts, _ = _arrivals(rng, start_ts, np.full((seconds, 1), self._rate * COLLATERAL_SHARE))
+        rows = np.zeros(len(ts), WISH)
+        rows["ts"], rows["symbol"] = ts, -1
+        rows["account"] = self._population.draw(rng, len(ts))
+        part = np.where(rng.random(len(ts)) < 0.45, -0.01, 0.03)
+        part = part * draw_array(rng, self._factors, (len(ts),))
+        rows["amount"] = to_money(self._population.wealth[rows["account"]] * part)
         return rows
 
 
-def funding_payments(
-    rng: Rng, positions: SimulatedPositions, price: Float64, rate: Float64, ts: int
-) -> Rows:
-    """The funding of every open position at the hour `ts`: longs pay where the rate is above 0."""
-    account, symbol, quantity = positions.open_positions()
-    rows = np.zeros(len(account), MOVE)
-    rows["ts"] = np.sort(ts + rng.integers(50_000_000, size=len(account)))
-    rows["account"], rows["symbol"], rows["cause"] = account, symbol, FUNDING
-    paid = quantity / SCALE * price[symbol] * rate[symbol]
-    rows["amount"] = np.rint(-paid * MONEY_SCALE).astype(np.int64)
-    paying: Rows = rows[rows["amount"] != 0]
-    return paying
+def _arrivals(rng: Rng, start_ts: int, rates: Float64) -> tuple[Int64, Int64]:
+    """Times (ns) and columns of a Poisson process with these rates, (seconds, columns) a second."""
+    running = np.cumsum(rates.ravel())
+    most = int(running[-1] + 8 * np.sqrt(running[-1]) + 20)
+    at = np.cumsum(draw_array(rng, exponential_quantiles(), (most,)))
+    cell = np.searchsorted(running, at[at < running[-1]], side="right")
+    second, column = np.divmod(cell, rates.shape[1])
+    ts = start_ts + second * SECOND_NS + rng.integers(SECOND_NS, size=len(cell))
+    return ts, column

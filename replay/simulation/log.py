@@ -28,6 +28,8 @@ Fields = dict[str, Int64 | TextColumn | Ladder]
 
 SILENCE_NS = 5 * SECOND_NS
 """A topic partition without records for longer has control records in between."""
+PUBLISH_NS = 2 * MILLISECOND_NS
+"""From an event to its record in the log."""
 DISORDER, DISORDER_NS = 0.005, 10 * MILLISECOND_NS
 """Share of records that are delayed in the log, and the longest delay."""
 _DIGITS = 10 ** np.arange(10, -1, -1)
@@ -75,6 +77,7 @@ class SimulatedLog:
         self._day, self._rng, self.partitions = day, rng, partitions
         self._offset = {(kind, p): 0 for kind in events.KINDS for p in range(partitions)}
         self._latest_ts = dict.fromkeys(self._offset, start_ts)
+        self._published_ts = dict.fromkeys(self._offset, start_ts)
         for kind, partition in self._offset:
             day.declare(kind, events.TOPICS[kind], partition, 0)
 
@@ -91,22 +94,37 @@ class SimulatedLog:
         return np.array([partition_of(name, self.partitions) for name in names], np.int64)
 
     def write_rows(
-        self, kind: str, rows: Rows, partition: Int64, build: Callable[[Rows], Fields]
+        self,
+        kind: str,
+        rows: Rows,
+        partition: Int64,
+        delay_ns: Int64,
+        build: Callable[[Rows], Fields],
     ) -> None:
-        """Write rows with a `ts`, in any order; `build` makes the columns of the sorted rows."""
-        delay = np.zeros(len(rows), np.int64)
+        """Write rows with a `ts`, in any order; `build` makes the columns of the sorted rows.
+
+        `delay_ns`: by how much each is published later than usual.
+        """
+        delay = PUBLISH_NS + delay_ns
         late = self._rng.random(len(rows)) < DISORDER
-        delay[late] = self._rng.integers(DISORDER_NS, size=int(late.sum()))
-        order = np.argsort(rows["ts"] + delay, kind="stable")
-        rows, partition = rows[order], partition[order]
+        delay[late] += self._rng.integers(DISORDER_NS, size=int(late.sum()))
+        published = rows["ts"] + delay
+        order = np.argsort(published, kind="stable")
+        rows, partition, published = rows[order], partition[order], published[order]
         for number in range(self.partitions):
-            mine = rows[partition == number]
+            here = partition == number
+            mine = rows[here]
             if not len(mine):
                 continue
             self._write_silences(kind, number, mine["ts"])
             offset = self._offset[kind, number] + np.arange(len(mine))
             self._offset[kind, number] += len(mine)
-            self._day.write(batch_of_columns(kind, number, offset, build(mine)))
+            batch = batch_of_columns(kind, number, offset, build(mine))
+            # Broker's times do not go back; a delayed record may be the last of its stretch.
+            times = np.maximum(published[here], self._published_ts[kind, number])
+            batch.append_ts = times
+            self._published_ts[kind, number] = int(times[-1])
+            self._day.write(batch)
 
     def write_batch(self, batch: Batch) -> None:
         """Write a batch whose offsets continue those of its topic partition."""

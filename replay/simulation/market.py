@@ -1,8 +1,7 @@
-"""The simulated venue: its markets, its accounts, and the movement of prices and depth.
+"""The simulated venue: its markets and its accounts.
 
-Prices are correlated random walks with stochastic volatility. Depth falls when prices move and
-refills afterwards. Activity follows the time of day and a slow drift. All arrays have a row for
-each second and a column for each market.
+Everything is the same on every machine: of functions only the square root is used, which IEEE 754
+fixes, or the result is rounded so that a last bit cannot matter.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.contract.fixed_point import SCALE
+from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.contract.units import DAY_S, SECOND_NS
 from monitor.core.decode.batch import Int64, TextColumn
+from replay.simulation.trading.draws import draw_array, log_normal_quantiles
 
 Float64 = NDArray[np.float64]
 Rng = np.random.Generator
@@ -23,21 +23,10 @@ Rows = NDArray[np.void]
 
 CYCLE_AMPLITUDE = 0.4
 """Amplitude of the daily cycle of activity, which peaks at 15:00 UTC."""
-DRIFT_S, DRIFT_SIGMA = 300.0, 0.25
-"""The slow drift of activity, one part shared by all markets and one of each market: time constant,
-and standard deviation of the logarithm."""
-CORRELATION = 0.6
-"""Between the returns of two markets."""
-VOLATILITY_S, VOLATILITY_SIGMA = 600.0, 0.5
-"""The logarithm of volatility: time constant and standard deviation."""
-REFILL_S = 20.0
-"""Time constant with which the book refills."""
-LEVELS = 20
-DEPTH_FACTOR_MIN, DEPTH_FACTOR_MAX = 0.05, 5.0
-BASIS_S, BASIS_SIGMA = 120.0, 3e-4
-"""Mark over index, less one: time constant and standard deviation."""
-NOISES = 5
-"""Normal deviates of a market in a second: price, volatility, activity, depth and basis."""
+GRID = float(1 << 40)
+"""What no unit gives a grid is a multiple of 1 over this."""
+VAULT, FUND = "venue-vault", "venue-fund"
+"""Accounts of the venue's own, behind all others: backstop vault and insurance fund."""
 
 # name, price, volatility a year, highest leverage
 _NAMED_MARKETS = (
@@ -51,7 +40,13 @@ _NAMED_MARKETS = (
     ("SUI-PERP", 1.571, 1.10, 10),
 )
 _CALENDAR_YEAR_S = 365.25 * DAY_S
-"""Of the volatilities above; `units.YEAR_S` has 365 days, and simulated days keep their bytes."""
+"""Of the volatilities above."""
+
+
+def round_to_grid(values: Float64) -> Float64:
+    """`values` without what lies below `GRID`."""
+    rounded: Float64 = np.rint(values * GRID) / GRID
+    return rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ class SimulatedMarkets:
     """The constants of the markets; arrays over markets, the busiest first.
 
     Prices at the opening are in quote currency, tick and lot in 1e-8. `sigma`: volatility of one
-    second's log return. `share` of the venue's orders: sums to 1.
+    second's return. `share` of the venue's orders: sums to 1.
     """
 
     names: list[str]
@@ -71,25 +66,37 @@ class SimulatedMarkets:
     share: Float64
     leverage_max: Int64
 
+    @property
+    def ticks(self) -> Float64:
+        """Prices at the opening, in ticks."""
+        ticks: Float64 = np.rint(self.price * SCALE / self.tick)
+        return ticks
+
+    @property
+    def lot_value(self) -> Float64:
+        """The value of one lot at a price of one tick, quote currency."""
+        value: Float64 = self.tick / SCALE * (self.lot / SCALE)
+        return value
+
 
 def make_markets(rng: Rng, count: int) -> SimulatedMarkets:
     """`count` markets: eight well-known names, then invented ones."""
     rows = list(_NAMED_MARKETS[:count])
     for number in range(len(rows), count):
         price = round(float(10 ** rng.uniform(-1, 2)), 4)
-        rows.append((f"X{number}-PERP", price, float(rng.uniform(0.8, 1.4)), 5))
+        rows.append((f"X{number}-PERP", price, round(float(rng.uniform(0.8, 1.4)), 3), 5))
     names = [row[0] for row in rows]
     prices, volatility, leverage = np.array([row[1:] for row in rows]).T
-    magnitude = np.floor(np.log10(prices)).astype(np.int64)
-    share = 1 / (1 + np.arange(count)) ** 0.7
+    magnitude = [len(str(int(p))) - 1 if p >= 1 else -1 for p in prices.tolist()]
+    share = round_to_grid(1 / (1 + np.arange(count)) ** 0.7)
     return SimulatedMarkets(
         names,
         TextColumn.from_strings([*names]),
         prices,
-        np.array([10 ** (8 - 4 + m) for m in magnitude.tolist()], np.int64),
-        np.array([10 ** (8 - m) for m in magnitude.tolist()], np.int64),
+        np.array([10 ** (8 - 4 + m) for m in magnitude], np.int64),
+        np.array([10 ** (8 - m) for m in magnitude], np.int64),
         volatility / np.sqrt(_CALENDAR_YEAR_S),
-        share / share.sum(),
+        share / np.cumsum(share)[-1],
         leverage.astype(np.int64),
     )
 
@@ -98,113 +105,59 @@ def make_markets(rng: Rng, count: int) -> SimulatedMarkets:
 class Population:
     """The accounts: a few are very active and rich, most are hardly ever active.
 
-    `wealth`: equity at the day's opening, quote currency. `makers`: indices of the market makers.
+    `names`: of all accounts but the venue's own two, which `text` has at its end. `wealth`: equity
+    at the day's opening, quote currency. `makers`, `arbitrageurs`: indices of the market makers and
+    of those who trade against the index. `activity`: running sum of the accounts' shares of
+    activity, up to 1; makers and arbitrageurs have none.
     """
 
     names: list[str]
     text: TextColumn
     wealth: Float64
     makers: Int64
-    _cumulative_activity: Float64
-    """Running sum of the accounts' shares of activity, up to 1; market makers have none."""
+    arbitrageurs: Int64
+    activity: Float64
 
     def draw(self, rng: Rng, count: int) -> Int64:
-        """`count` accounts at random, in proportion to their activity; no market makers."""
+        """`count` accounts at random, in proportion to their activity."""
         draws = rng.random(count)
-        return np.searchsorted(self._cumulative_activity, draws, side="right").astype(np.int64)
+        return np.searchsorted(self.activity, draws, side="right").astype(np.int64)
+
+    def guide(self) -> Int64:
+        """For each equal part of 0 to 1 the first account in it: where the search for a draw
+        begins."""
+        count = len(self.activity)
+        return np.searchsorted(self.activity, np.arange(count) / count, side="right")
 
 
 def make_population(rng: Rng, count: int) -> Population:
-    """`count` accounts; one in a hundred, at least two, is a market maker."""
+    """`count` accounts; one in a hundred, at least two, is a market maker, and one in four hundred,
+    at least one, an arbitrageur."""
     rank = rng.permutation(count)
-    makers = np.flatnonzero(rank < max(2, count // 100))
+    roles = max(2, count // 100), max(1, count // 400)
+    makers = np.flatnonzero(rank < roles[0])
+    arbitrageurs = np.flatnonzero((rank >= roles[0]) & (rank < sum(roles)))
+    spread = draw_array(rng, log_normal_quantiles(0.8), (count,))
+    wealth: Float64 = 5e5 * spread / np.sqrt((1.0 + rank) * np.sqrt(1.0 + rank)) + 500.0
+    for rich in (makers, arbitrageurs):
+        wealth[rich] = 2e7 * draw_array(rng, log_normal_quantiles(0.5), (len(rich),))
     weight: Float64 = 1 / (10.0 + rank)
-    wealth: Float64 = np.asarray(
-        5e5 * (1 + rank) ** -0.8 * np.exp(0.8 * rng.standard_normal(count)) + 500.0, np.float64
-    )
-    wealth[makers] = 2e7 * np.exp(0.5 * rng.standard_normal(len(makers)))
-    weight[makers] = 0
-    activity = np.cumsum(weight / weight.sum())
-    activity[-1] = 1.0
+    weight[makers] = weight[arbitrageurs] = 0
+    running = np.cumsum(weight)
+    activity: Float64 = running / running[-1]
+    activity[np.flatnonzero(weight)[-1] :] = 1.0
     names = [f"a-{n}" for n in range(count)]
-    return Population(names, TextColumn.from_strings([*names]), wealth.round(2), makers, activity)
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Some seconds of the market; arrays of shape (seconds, markets).
-
-    In ticks: `mid`, and `spread` from the mid to the best price. As multiples of the usual: `depth`
-    of the book and `activity`, the rate of events. `basis`: mark over index, less one.
-    """
-
-    start_ts: int
-    mid: Int64
-    spread: Int64
-    depth: Float64
-    activity: Float64
-    basis: Float64
-
-    @property
-    def seconds(self) -> int:
-        return len(self.mid)
+    text = TextColumn.from_strings([*names, VAULT, FUND])
+    cents = np.rint(wealth * 100) / 100
+    return Population(names, text, cents, makers, arbitrageurs, activity)
 
 
 def daily_cycle(start_ts: int, seconds: int) -> Float64:
     """Activity at each second from `start_ts` on, by the time of day; its mean over a day is 1."""
     clock = (start_ts // SECOND_NS + np.arange(seconds)) % DAY_S
-    return 1 + CYCLE_AMPLITUDE * np.cos(2 * np.pi * (clock / DAY_S - 15 / 24))
+    return round_to_grid(1 + CYCLE_AMPLITUDE * np.cos(2 * np.pi * (clock / DAY_S - 15 / 24)))
 
 
-class MarketWalk:
-    """Prices, volatility, depth and activity from second to second."""
-
-    def __init__(self, rng: Rng, markets: SimulatedMarkets) -> None:
-        count = len(markets.names)
-        self._rng, self._markets = rng, markets
-        self._log_price = np.log(markets.price)
-        self._volatility = VOLATILITY_SIGMA * rng.standard_normal(count + 1)
-        self._activity = DRIFT_SIGMA * rng.standard_normal(count + 1)
-        self._depth = np.zeros(count)
-        self._basis = np.zeros(count)
-
-    def price(self) -> Float64:
-        """The present price of each market."""
-        return np.exp(self._log_price)
-
-    def step(self, start_ts: int, seconds: int) -> Stretch:
-        """The next `seconds`."""
-        markets, count = self._markets, len(self._markets.names)
-        # The last column of the noise is the part that all markets share.
-        noise = self._rng.standard_normal((seconds, NOISES, count + 1))
-        price, depth, activity, basis = (np.empty((seconds, count)) for _ in range(4))
-        for second in range(seconds):
-            move, volatility, drift, refill, premium = noise[second]
-            _step_ou(self._volatility, volatility, VOLATILITY_S, VOLATILITY_SIGMA)
-            _step_ou(self._activity, drift, DRIFT_S, DRIFT_SIGMA)
-            _step_ou(self._basis, premium[:count], BASIS_S, BASIS_SIGMA)
-            shock = np.sqrt(CORRELATION) * move[count] + np.sqrt(1 - CORRELATION) * move[:count]
-            scale = np.exp((self._volatility[:count] + self._volatility[count]) / np.sqrt(2))
-            self._log_price += markets.sigma * scale * shock
-            self._depth -= self._depth / REFILL_S + 0.06 * (np.abs(scale * shock) - 0.8)
-            self._depth += 0.06 * refill[:count]
-            price[second] = self._log_price
-            depth[second] = self._depth
-            activity[second] = self._activity[:count] + self._activity[count]
-            basis[second] = self._basis
-        return Stretch(
-            start_ts,
-            np.maximum(np.rint(np.exp(price) * SCALE / markets.tick), 1000).astype(np.int64),
-            1 + (depth < -0.5) + self._rng.poisson(0.3, depth.shape),
-            np.clip(np.exp(depth), DEPTH_FACTOR_MIN, DEPTH_FACTOR_MAX),
-            np.exp(activity - DRIFT_SIGMA**2) * daily_cycle(start_ts, seconds)[:, None],
-            basis,
-        )
-
-
-def _step_ou(state: Float64, noise: Float64, time_s: float, sigma: float) -> None:
-    """Advance an Ornstein-Uhlenbeck process by a second, in place; `sigma`: its long-run standard
-    deviation."""
-    keep = np.exp(-1 / time_s)
-    state *= keep
-    state += sigma * np.sqrt(1 - keep**2) * noise
+def to_money(amounts: Float64) -> Int64:
+    """Amounts in quote currency as 1e-6 of it."""
+    return np.rint(amounts * MONEY_SCALE).astype(np.int64)

@@ -1,38 +1,55 @@
 """A simulated day: a small invented venue, with planted incidents as ground truth.
 
-The records of a day are consistent: an order is placed before it is cancelled or filled, every fill
-has both sides, positions follow from fills. Books, prices and orders are drawn independently,
-though: the book is not the sum of the open orders, and nobody is liquidated.
+The book is the sum of the open orders, which are matched by price and time; prices come out of
+trading. A clearing house of its own holds what accounts have, and closes in the book the positions
+of those that fall below maintenance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from monitor.core.contract import events
-from monitor.core.contract.fixed_point import SCALE, format_decimal
-from monitor.core.contract.units import SECOND_NS
+from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, format_decimal
+from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.decode import codec
 from replay.day import DayWriter
 from replay.ground_truth import INCIDENTS_FILE
-from replay.simulation import accounts, market
-from replay.simulation.incidents import PlantedIncident, encode_plan, make_plan, thin_books
+from replay.simulation import accounts, market, opening
+from replay.simulation.clearing.accounts import pay_funding
+from replay.simulation.clearing.columns import DEPOSIT, Ledger
+from replay.simulation.clearing.ledger import VenueMoney, add_room, open_ledger
+from replay.simulation.clearing.states import StateTrail
+from replay.simulation.incidents.disturbances import Disturbances, disturbances
+from replay.simulation.incidents.orders import planted_orders
+from replay.simulation.incidents.plan import encode_plan, make_plan
+from replay.simulation.incidents.planted import PlantedIncident
+from replay.simulation.index import IndexWalk
 from replay.simulation.log import SimulatedLog
-from replay.simulation.order_flow import OrderFlow, planted_orders
-from replay.simulation.record_writer import RecordWriter
+from replay.simulation.market import Float64, Int64, Rows, SimulatedMarkets
+from replay.simulation.record_writer import RecordWriter, funding_rates
 from replay.simulation.settings import SimulationSettings
+from replay.simulation.trading import state as columns
+from replay.simulation.trading.book import ROWS_KEPT
+from replay.simulation.trading.seconds import run_seconds
+from replay.simulation.trading.settlement import open_accounts
 
 START_TS = 1_763_985_600 * SECOND_NS
 """2025-11-24T12:00:00Z, the start of every simulated day."""
-HOUR_NS = 3600 * SECOND_NS
-STRETCH_RECORDS = 1_000_000
-"""About so many records are in memory at a time, at most a minute's."""
-INSURANCE_FUND = 2_500_000
-"""Quote currency."""
+HOUR_NS, MINUTE_NS = 3600 * SECOND_NS, 60 * SECOND_NS
+STRETCH_RECORDS, STRETCH_BOOKS = 1_000_000, 60_000
+"""About so many records, and books, are in memory at a time, at most a minute's."""
+BOOK_LEVELS = 20
+"""Levels a side of the books that are published."""
+VENUE_FUNDS = 2_500_000
+"""Of the insurance fund, and of the backstop vault, quote currency."""
+FUNDING_NS = 50 * MILLISECOND_NS
+"""All funding payments of an hour come within this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +69,12 @@ def simulate(
     out: Path,
     settings: SimulationSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
+    states: Path | None = None,
 ) -> SimulatedDay:
     """Write a simulated day to the folder `out`, with its ground truth in `incidents.json`.
 
-    `progress` takes the seconds simulated so far and the seconds of the whole day. Raises
+    `progress` takes the seconds simulated so far and the seconds of the whole day. `states`: a
+    Parquet file that gets what every account has after each minute (`StateTrail`). Raises
     `ValueError` for settings out of range and for incidents that the day cannot hold, `DayError`
     where `out` exists.
     """
@@ -65,48 +84,53 @@ def simulate(
     end_ts = START_TS + total_s * SECOND_NS
     # A random generator for each part, so that planted incidents leave the rest as it was.
     seeds = np.random.SeedSequence(settings.seed).spawn(7)
-    world, walking, flowing, planting, settling, logging, writing = (
+    world, walking, planting, trading, settling, logging, writing = (
         np.random.Generator(np.random.PCG64(seed)) for seed in seeds
     )
     markets = market.make_markets(world, settings.symbols)
     population = market.make_population(world, settings.accounts)
-    plan = make_plan(settings.incidents, planting, markets, population, START_TS, end_ts)
-    # `rate` is the mean of the day as simulated, whichever part of the daily cycle it covers.
-    mean = settings.rate / float(market.daily_cycle(START_TS, total_s).mean())
-    positions = accounts.SimulatedPositions(settings.symbols)
-    references, deposits, choices = accounts.draw_opening(
-        settling, markets, population, START_TS, positions
+    plan = make_plan(
+        settings.incidents, planting, markets.names, population.names, START_TS, end_ts
     )
-    planted = planted_orders(planting, plan, markets, population, settings.rate, START_TS)
-    with DayWriter(out, venue="simulated", end_ts=end_ts) as day:
+    parts = [part for incident in plan for part in incident.parts()]
+    # `rate` is the mean of the day as simulated, whichever part of the daily cycle it covers.
+    cycle = market.daily_cycle(START_TS, total_s)
+    mean = settings.rate / float(np.cumsum(cycle)[-1] / total_s)
+    state = opening.open_trading(trading, markets, population, mean)
+    rules = [_market_rules(markets, row) for row in range(len(markets.names))]
+    fee_class = np.zeros(len(population.names), np.int64)
+    fee_class[population.makers] = fee_class[population.arbitrageurs] = 1
+    funds = VENUE_FUNDS * MONEY_SCALE
+    ledger = open_ledger(rules, len(population.names), VenueMoney(funds, funds), fee_class)
+    against = state.makers[:: columns.MAKERS_MAX, columns.MAKER_ACCOUNT]
+    opened = accounts.draw_opening(settling, markets, population, against)
+    ledger = add_room(ledger, len(opened.places))
+    open_accounts(ledger, opened.deposits, opened.places)
+    depth_lots = state.state[:, columns.DEPTH_LOTS].copy()
+    planted = planted_orders(planting, parts, markets, population, settings.rate, depth_lots)
+    seconds = _stretch_s(settings)
+    venue = Venue(state._replace(planted=planted), ledger, markets, seconds * settings.rate, end_ts)
+    trail = closing(StateTrail(states)) if states else nullcontext()
+    with DayWriter(out, venue="simulated", end_ts=end_ts) as day, trail as written:
         log = SimulatedLog(day, logging, settings.partitions, START_TS)
         writer = RecordWriter(log, writing, markets, population)
-        _write_references(log, markets, references)
-        writer.write("collateral", deposits)
-        walk = market.MarketWalk(walking, markets)
-        flow = OrderFlow(flowing, markets, population, mean, planted)
-        actions = accounts.AccountActions(settling, markets, population, mean, choices, plan)
-        # The length of a stretch divides an hour.
-        lengths = (s for s in (60, 30, 20, 10, 5, 2) if s * settings.rate <= STRETCH_RECORDS)
-        seconds = next(lengths, 1)
+        references = accounts.position_references(markets, population, opened.places, START_TS)
+        _write_references(log, rules, references)
+        writer.write("collateral", _deposits(opened.deposits, funds))
+        walk = IndexWalk(walking, markets)
+        surges = [part for part in parts if part.kind == "leverage_surge"]
+        wishes = accounts.AccountWishes(settling, markets, population, mean, surges)
+        base = opening.spontaneous_rate(state, markets, mean)
         for at in range(START_TS, end_ts, seconds * SECOND_NS):
+            writer.disturbed = disturbances(parts, markets.names, at, seconds)
             if at % HOUR_NS == 0:
-                rate = writer.funding_rate
-                writer.write(
-                    "collateral",
-                    accounts.funding_payments(settling, positions, walk.price(), rate, at),
-                )
-            stretch = thin_books(walk.step(at, seconds), plan, markets)
-            writer.write_books(stretch)
-            writer.write_marks(stretch, positions.open_interest())
-            placed, met, ended = flow.step(stretch)
-            writer.write_orders(placed, met)
-            writer.write_cancels(ended)
-            writer.write_fills(met, positions)
-            leverage, moves = actions.step(stretch)
-            writer.write("leverage", leverage)
-            writer.write("collateral", moves)
+                writer.write("collateral", venue.pay_funding(at))
+            index, activity = walk.step(at, writer.disturbed)
+            outside = _world(index, base * activity, writer.disturbed, depth_lots)
+            venue.simulate(writer, at, outside, wishes.step(at, activity))
             log.write_heartbeats(at + seconds * SECOND_NS)
+            if written and (at + seconds * SECOND_NS) % MINUTE_NS == 0:
+                venue.write_states(written, at + seconds * SECOND_NS, log.record_counts)
             if progress:
                 progress((at - START_TS) // SECOND_NS + seconds, total_s)
         noted = {"seed": settings.seed, "rate": settings.rate, "accounts": settings.accounts}
@@ -117,13 +141,127 @@ def simulate(
     return SimulatedDay(out, START_TS, end_ts, sum(counts.values()), counts, plan)
 
 
+def _stretch_s(settings: SimulationSettings) -> int:
+    """Seconds that are simulated at a time; their number divides an hour."""
+    for seconds in (60, 30, 20, 10, 5, 2):
+        if (
+            seconds * settings.rate <= STRETCH_RECORDS
+            and seconds * settings.symbols <= STRETCH_BOOKS
+        ):
+            return seconds
+    return 1
+
+
+def _world(
+    index: Float64, arrivals: Float64, disturbed: Disturbances, depth_lots: Float64
+) -> Float64:
+    """What comes from outside in a stretch, by the columns of `trading/state.py`."""
+    crowd = disturbed.taken_depths * depth_lots
+    outside = (index, arrivals, disturbed.depth_kept, disturbed.premium, disturbed.index_error)
+    world: Float64 = np.stack([*outside, crowd], axis=2)
+    return world
+
+
+class Venue:
+    """Books, traders and clearing house of a simulated venue, and what they need to run."""
+
+    def __init__(
+        self,
+        state: columns.TradingState,
+        ledger: Ledger,
+        markets: SimulatedMarkets,
+        records: float,
+        end_ts: int,
+    ) -> None:
+        """`records`: expected of a stretch."""
+        self._ledger, self._markets, self._end_ts = ledger, markets, end_ts
+        quotes = int(np.sum(state.market[:, columns.MAKERS])) * columns.QUOTES
+        self._rows = 2 * ROWS_KEPT + 2 * quotes + int(records / 8)
+        """Of pool and tape that are free before a second begins."""
+        rows = self._rows + int(records)
+        state.market[:, columns.CLOCK] = START_TS
+        state.count[[columns.NEXT_ORDER, columns.NEXT_TRADE]] = 1
+        self._state = columns.grow_pool(
+            state._replace(
+                orders=np.zeros(rows, columns.ORDER_ROW),
+                cancels=np.zeros(rows, columns.CANCEL_ROW),
+                fills=np.zeros(rows, columns.FILL_ROW),
+                moves=np.zeros(3 * rows, columns.MOVE_ROW),
+            ),
+            self._rows + 2 * quotes,
+        )
+        self._marks = markets.ticks.astype(np.int64)
+        self._rates = funding_rates(np.zeros(len(markets.names)))
+
+    def pay_funding(self, ts: int) -> Rows:
+        """The funding of every open position at the hour `ts`, as collateral records."""
+        paid = pay_funding(self._ledger, self._rates, self._marks)
+        rows = np.zeros(len(paid), columns.MOVE_ROW)
+        rows["ts"] = ts + np.arange(len(paid)) * FUNDING_NS // max(len(paid), 1)
+        for column, name in enumerate(("account", "symbol", "amount", "cause")):
+            rows[name] = paid[:, column]
+        return rows
+
+    def write_states(self, trail: StateTrail, ts: int, records: dict[str, int]) -> None:
+        """Write what every account has at `ts`, after so many records of each kind."""
+        trail.write(ts, self._ledger, self._marks, records["fill"], records["collateral"])
+
+    def simulate(self, writer: RecordWriter, ts: int, world: Float64, wishes: Rows) -> None:
+        """Simulate and write a stretch from `ts` on."""
+        seconds, count, _ = world.shape
+        seen = np.zeros((seconds, count, columns.SEEN_WIDTH), np.int64)
+        starts = ts + np.arange(seconds)[:, None] * SECOND_NS
+        seen[..., columns.BOOK_TS] = starts + writer.phase
+        levels = np.zeros((seconds, count, 2, BOOK_LEVELS, 2), np.int64)
+        interest = opening.open_interest(self._ledger.positions, count) * self._markets.lot
+        changes = np.zeros(len(wishes), columns.LEVERAGE_ROW)
+        self._state = self._state._replace(leverages=changes)
+        self._state.count[columns.WISHES] = 0
+        done = 0
+        while done < seconds:
+            self._make_room()
+            span = np.array([ts, done, seconds, self._end_ts, self._rows], np.int64)
+            done = run_seconds(
+                self._state, self._ledger, self._marks, world, wishes, seen, levels, span
+            )
+            self._write_tape(writer)
+        writer.write_books(seen, levels)
+        writer.write_marks(seen, ts, world[..., columns.OUTSIDE_INDEX], interest)
+        self._rates = funding_rates(seen[-1, :, columns.SEEN_BASIS])
+
+    def _make_room(self) -> None:
+        """Let pool and clearing house take at least what a second may need."""
+        self._ledger = add_room(self._ledger, self._rows)
+        if self._state.count[columns.FREE_ROWS] < self._rows:
+            rows = len(self._state.pool) + 2 * self._rows
+            self._state = columns.grow_pool(self._state, rows)
+
+    def _write_tape(self, writer: RecordWriter) -> None:
+        """Write what happened, and empty the tape."""
+        v, count = self._state, self._state.count
+        writer.write_orders(v.orders[: count[columns.ORDERS]])
+        writer.write_cancels(v.cancels[: count[columns.CANCELS]])
+        writer.write_fills(v.fills[: count[columns.FILLS]])
+        writer.write("collateral", v.moves[: count[columns.MOVES]])
+        writer.write("leverage", v.leverages[: count[columns.LEVERAGES]])
+        columns.empty_tape(v)
+
+
+def _deposits(deposits: Int64, funds: int) -> Rows:
+    """What all accounts pay in at the opening, those of the venue's own too."""
+    rows = np.zeros(len(deposits) + 2, columns.MOVE_ROW)
+    rows["ts"], rows["account"] = START_TS, np.arange(len(rows))
+    rows["amount"] = np.append(deposits, [funds, funds])
+    rows["symbol"], rows["cause"] = -1, DEPOSIT
+    return rows
+
+
 def _write_references(
-    log: SimulatedLog, markets: market.SimulatedMarkets, positions: list[events.Event]
+    log: SimulatedLog, rules: list[events.MarketReference], positions: list[events.Event]
 ) -> None:
     """Write the rules of the markets, the insurance fund and the positions at the opening."""
-    rules = [_market_rules(markets, row) for row in range(len(markets.names))]
     fund = events.InsuranceFundReference.model_validate(
-        {"ts": START_TS, "about": "insurance_fund", "amount": str(INSURANCE_FUND)}
+        {"ts": START_TS, "about": "insurance_fund", "amount": str(VENUE_FUNDS)}
     )
     rows: list[events.Event] = [*rules, fund, *positions]
     partitions = log.partition_of([getattr(row, "symbol", None) or "" for row in rows])
@@ -134,7 +272,7 @@ def _write_references(
         log.write_batch(codec.batch_from_events("reference", topic, partition, offset, mine))
 
 
-def _market_rules(markets: market.SimulatedMarkets, row: int) -> events.MarketReference:
+def _market_rules(markets: SimulatedMarkets, row: int) -> events.MarketReference:
     """A market with two tiers, as on Hyperliquid: half the leverage above a notional."""
     leverage = int(markets.leverage_max[row])
     bound = 150_000_000 * leverage // 40

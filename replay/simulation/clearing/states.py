@@ -18,10 +18,14 @@ from replay.simulation.clearing import columns as c
 from replay.simulation.clearing.columns import LEDGER, Ledger
 
 STATE_COLUMNS = pa.schema(
-    [("ts", pa.int64()), ("account", pa.int32()), ("market", pa.int32()), ("value", pa.int64())]
-)
-"""Numbers of account and market. Market −1: `value` is the equity of the account, 1e-6; else the
-signed lots of its open position there."""
+    [
+        ("ts", pa.int64()), ("fills", pa.int64()), ("moves", pa.int64()), ("account", pa.int32()),
+        ("market", pa.int32()), ("value", pa.int64()),
+    ]
+)  # fmt: skip
+"""`fills`, `moves`: how many records of fills and of collateral had been written by then. Accounts
+and markets are numbers. Market −1: `value` is the equity of the account, 1e-6; else the signed lots
+of its open position there."""
 
 
 @njit(INT(LEDGER, INT, RI1), cache=True, nogil=True)
@@ -54,16 +58,20 @@ class StateTrail:
     def __init__(self, path: Path) -> None:
         self._writer = pq.ParquetWriter(path, STATE_COLUMNS, compression="zstd")
 
-    def write(self, ts: int, ledger: Ledger, marks: Int64) -> None:
-        """Write the states at event time `ts` (ns) and these marks (ticks)."""
+    def write(self, ts: int, ledger: Ledger, marks: Int64, fills: int, moves: int) -> None:
+        """Write the states at event time `ts` (ns), after so many records, at these marks (ticks).
+
+        A time alone does not say which records it stands for: forced orders of one market reach the
+        book after the second's end, when another market trades on.
+        """
         equity = equities(ledger, marks)
         positions = ledger.positions[: ledger.totals[c.ROWS]]
         positions = positions[positions[:, c.LOTS] != 0]
         account = np.concatenate((np.arange(len(equity)), positions[:, c.HOLDER]))
         market = np.concatenate((np.full(len(equity), -1), positions[:, c.MARKET]))
         value = np.concatenate((equity, positions[:, c.LOTS]))
-        time = np.full(len(value), ts)
-        self._writer.write_table(pa.table([time, account, market, value], schema=STATE_COLUMNS))
+        same = [np.full(len(value), number) for number in (ts, fills, moves)]
+        self._writer.write_table(pa.table([*same, account, market, value], schema=STATE_COLUMNS))
 
     def close(self) -> None:
         self._writer.close()

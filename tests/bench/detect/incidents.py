@@ -33,13 +33,16 @@ from monitor.plugins import detector_factories
 from replay import ground_truth
 from replay.day import Day
 from replay.run import replay
-from replay.simulation.incidents import DEFAULT_MIX, PlantedIncident, encode_plan
+from replay.simulation.incidents.plan import DEFAULT_MIX, encode_plan
+from replay.simulation.incidents.planted import PlantedIncident
 from replay.simulation.market import make_markets
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import START_TS, simulate
 
 SEED = 300
 HOUR_S = 3600
+KINDS = ("cancel_burst", "leverage_surge", "thin_book", "joint")
+MIX = tuple(one for one in DEFAULT_MIX if one.kind in KINDS)
 SPACING_S = 240
 """After a day: one incident in so long."""
 RIGHT: dict[str, tuple[str, ...]] = {
@@ -70,7 +73,7 @@ WARM = Kind("after a day, 6 h", 2, 300, 16.0, 30 * 60, 24 * HOUR_S)
 class DayResult(NamedTuple):
     """A day's ground truth and alerts."""
 
-    planted: list[dict[str, Any]]
+    planted: list[PlantedIncident]
     alerts: list[Alert]
 
 
@@ -80,17 +83,17 @@ def plan(kind: Kind, seed: int, hours: float) -> list[PlantedIncident]:
     names = make_markets(np.random.default_rng(0), kind.symbols).names
     made = []
     for number in range(int(hours * HOUR_S) // SPACING_S - 1):
-        what, crowd, low, high, durations = DEFAULT_MIX[number % len(DEFAULT_MIX)]
+        drawn = MIX[number % len(MIX)]
         at = kind.quiet_s + number * SPACING_S + int(rng.integers(100, SPACING_S - 60))
-        accounts = sorted(rng.choice(kind.accounts, crowd, replace=False).tolist())
+        accounts = sorted(rng.choice(kind.accounts, drawn.accounts, replace=False).tolist())
         made.append(
             PlantedIncident(
                 id=f"i-{number}",
-                kind=what,
+                kind=drawn.kind,
                 symbol=names[int(rng.integers(len(names)))],
                 start_ts=START_TS + at * SECOND_NS,
-                end_ts=START_TS + (at + int(rng.choice(durations))) * SECOND_NS,
-                size=round(float(rng.uniform(low, high)), 1),
+                end_ts=START_TS + (at + int(rng.choice(drawn.durations_s))) * SECOND_NS,
+                size=round(float(rng.uniform(drawn.low, drawn.high)), 1),
                 accounts=[f"a-{n}" for n in accounts],
             )
         )
@@ -116,15 +119,16 @@ def run(kind: Kind, seed: int) -> DayResult:
         return DayResult(ground_truth.read_planted(out), alerts)
 
 
-def moved(incident: dict[str, Any]) -> tuple[str, ...]:
+def moved(incident: PlantedIncident) -> tuple[str, ...]:
     """How the names of its streams begin."""
-    one = PlantedIncident(**incident)
     which = (
-        ("cancels", one.raises_cancels),
-        ("leverage", one.raises_leverage),
-        ("thin", one.thins_book),
+        ("cancels", "cancel_burst"),
+        ("leverage", "leverage_surge"),
+        ("thin", "thin_book"),
     )
-    return tuple(name for what, on in which if on for name in RIGHT[what])
+    return tuple(
+        name for what, part in which if part in incident.part_kinds for name in RIGHT[what]
+    )
 
 
 def streams_right(days: list[DayResult]) -> tuple[int, int]:
@@ -132,7 +136,7 @@ def streams_right(days: list[DayResult]) -> tuple[int, int]:
     right = every = 0
     for day in days:
         for life in ground_truth.lifecycles(day.alerts):
-            of = [i for i in day.planted if any(ground_truth.is_about(a, i) for a in life)]
+            of = [i for i in day.planted if any(ground_truth.is_near(a, i) for a in life)]
             if len(of) != 1:
                 continue
             told = {e.stream for e in life[-1].evidence}
@@ -147,11 +151,11 @@ def accounts_right(days: list[DayResult], kind: str) -> tuple[int, int]:
     for day in days:
         for incident in day.planted:
             hits = ground_truth.alerts_about(day.alerts, incident)
-            if not hits or not incident["accounts"] or (kind and incident["kind"] != kind):
+            if not hits or not incident.accounts or (kind and incident.kind != kind):
                 continue
             named = hits[-1].accounts
             every += 1
-            right += bool(named) and named[0].account in incident["accounts"]
+            right += bool(named) and named[0].account in incident.accounts
     return right, every
 
 
@@ -160,12 +164,12 @@ def count_and_delays(days: list[DayResult], kind: str) -> tuple[int, list[float]
     delays, number = [], 0
     for day in days:
         for incident in day.planted:
-            if kind and incident["kind"] != kind:
+            if kind and incident.kind != kind:
                 continue
             number += 1
             hits = ground_truth.alerts_about(day.alerts, incident)
             if hits:
-                delays.append((hits[0].ts - incident["start_ts"]) / SECOND_NS)
+                delays.append((hits[0].ts - incident.start_ts) / SECOND_NS)
     return number, delays
 
 
@@ -206,7 +210,7 @@ def rows(quick: bool = False, seed: int = SEED) -> Iterator[dict[str, Any]]:
     """For each kind of day one row of all incidents, and one for each kind of incident."""
     for kind, number in ((COLD, 2 if quick else 4), (WARM, 0 if quick else 1)):
         days = [run(kind, seed + i) for i in range(number)]
-        for what in ("", "cancel_burst", "leverage_surge", "thin_book", "joint") if days else ():
+        for what in ("", *KINDS) if days else ():
             yield row(kind, days, what)
 
 

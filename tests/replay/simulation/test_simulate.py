@@ -19,8 +19,9 @@ from monitor.core.decode.batch import Batch
 from monitor.core.decode.stepped_kernels import to_floats
 from replay.day import Day
 from replay.ground_truth import INCIDENTS_FILE
-from replay.simulation.accounts import FUNDING
-from replay.simulation.incidents import PlantedIncident
+from replay.simulation.clearing.columns import FUNDING
+from replay.simulation.incidents.plan import DEFAULT_MIX
+from replay.simulation.incidents.planted import PlantedIncident
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import START_TS, simulate
 
@@ -208,17 +209,17 @@ def test_planted_incidents_are_visible_in_the_data(
     folder: Path, tables: Callable[[str], Table]
 ) -> None:
     plan = [PlantedIncident(**row) for row in json.loads((folder / INCIDENTS_FILE).read_text())]
-    assert {i.kind for i in plan} == {"cancel_burst", "leverage_surge", "thin_book", "joint"}
+    assert {i.kind for i in plan} == {"cascade"} | {one.kind for one in DEFAULT_MIX}
     assert {len(i.accounts) for i in plan if i.kind == "cancel_burst"} == {1, 3}
     for incident in plan:
-        if incident.raises_cancels:
+        if incident.kind in ("cancel_burst", "joint"):
             assert rate_ratio(tables("cancel"), incident) > 3, incident
             within, _ = around(tables("cancel"), incident)
             planted = np.isin(tables("cancel")["account"][within], incident.accounts)
             assert planted.mean() > 0.5, incident
-        if incident.raises_leverage:
+        if incident.kind in ("leverage_surge", "joint"):
             assert rate_ratio(tables("leverage"), incident) > 2, incident
-        if incident.thins_book:
+        if incident.kind in ("thin_book", "joint"):
             within, near = around(tables("book"), incident)
             depth = tables("book")["depth"]
             assert depth[within].mean() < 0.6 * depth[near].mean(), incident
@@ -253,7 +254,7 @@ def test_planted_incidents_leave_the_rest_of_the_market_unchanged(tmp_path: Path
     ("change", "words"),
     [
         ({"symbol": "NO-PERP"}, "no market 'NO-PERP'"),
-        ({"accounts": ["a-100"]}, "no account 'a-100'"),
+        ({"kind": "cancel_burst", "accounts": ["a-100"]}, "no account 'a-100'"),
         ({"end_ts": START_TS + 10_000 * SECOND_NS}, "outside the day"),
         ({"size": 0.5}, "0.size"),
         ({"end_ts": START_TS}, "end_ts must be later"),

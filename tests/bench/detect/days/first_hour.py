@@ -21,7 +21,8 @@ from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
 from replay import ground_truth
 from replay.day import Day
-from replay.simulation.incidents import encode_plan
+from replay.simulation.incidents.plan import encode_plan
+from replay.simulation.incidents.planted import PlantedIncident
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import simulate
 from tests.bench.detect import incidents
@@ -36,7 +37,7 @@ TEST_S, YOUNG_S = 2 * HOUR_S, HOUR_S
 RECORDED_LEAST_S = 12 * HOUR_S
 SIMULATED = incidents.Kind("simulated", 2, 300, 16.0, 26 * 60, 24 * HOUR_S)
 SHORT = incidents.Kind("simulated, 4 h", 2, 300, 16.0, 4 * 60, 2 * HOUR_S)
-KINDS = ("", "cancel_burst", "leverage_surge", "thin_book", "joint")
+KINDS = ("", *incidents.KINDS)
 
 
 class Outcome(NamedTuple):
@@ -80,15 +81,15 @@ def _starts(begin_s: float) -> dict[str, float | None]:
 
 
 def _outcome(
-    alerts: list[Alert], planted: list[ground_truth.Planted], what: str, begin_s: float
+    alerts: list[Alert], planted: list[PlantedIncident], what: str, begin_s: float
 ) -> Outcome:
     tested = [alert for alert in alerts if alert.ts / SECOND_NS > begin_s]
     delays: list[float | None] = []
     for incident in planted:
-        if what and incident["kind"] != what:
+        if what and incident.kind != what:
             continue
         hits = ground_truth.alerts_about(tested, incident)
-        delays.append((hits[0].ts - incident["start_ts"]) / SECOND_NS if hits else None)
+        delays.append((hits[0].ts - incident.start_ts) / SECOND_NS if hits else None)
     return Outcome(delays, len(ground_truth.unrelated_incidents(tested, planted)))
 
 

@@ -149,14 +149,16 @@ def test_the_trail_has_the_equity_of_all_and_the_lots_of_open_positions(tmp_path
     expected = []
     for _ in range(3):
         venue.step()
-        trail.write(venue.now, venue.ledger, venue.marks)
+        fills, moves = len(venue.fills), len(venue.moves)
+        trail.write(venue.now, venue.ledger, venue.marks, fills, moves)
         own = equities(venue.ledger, venue.marks).tolist()
-        expected += [(venue.now, account, -1, value) for account, value in enumerate(own)]
+        at = (venue.now, fills, moves)
+        expected += [(*at, account, -1, value) for account, value in enumerate(own)]
         for row in range(int(venue.ledger.totals[c.ROWS])):
             position = venue.ledger.positions[row]
             if position[c.LOTS]:
                 holder, symbol, lots = position[[c.HOLDER, c.MARKET, c.LOTS]].tolist()
-                expected.append((venue.now, holder, symbol, lots))
+                expected.append((*at, holder, symbol, lots))
     trail.close()
     table = pq.read_table(tmp_path / "states.parquet").to_pydict()
     assert list(zip(*table.values(), strict=True)) == expected

@@ -1,0 +1,1 @@
+"""Incidents planted in a simulated day: what they are, which the day has, what they change."""

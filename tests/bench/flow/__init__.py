@@ -1,0 +1,1 @@
+"""The flow of recorded days and of a simulated one, measured alike."""
