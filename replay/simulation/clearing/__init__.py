@@ -38,8 +38,9 @@ Matrices, by the columns named in `columns.py`
             (at the same time). `apply_fills` needs room for two rows a fill and returns how many
             it wrote.
     orders  `ORDER_COLUMNS`: account, market, signed lots, worst price (0: any), kind.
-            `FIRST`: the resting orders of the account are cancelled before, with reason
-            liquidation. `FURTHER`: no more of them. `UNWIND`: the vault or the fund closes what it
+            `FIRST`: the liquidation begins, the resting orders of the account are cancelled
+            before, with reason liquidation; it may have 0 lots, where no order is sent.
+            `FURTHER`: later ones. `UNWIND`: the vault or the fund closes what it
             took over; its fills are ordinary trades.
 
 Records

@@ -26,8 +26,9 @@ CASH, ORDERS, WAITS_UNTIL, FLAGS = range(4)
 POOL_WIDTH = 4
 """A pool. `CASH`: its money less what its positions were bought for, so that equity is cash + lots
 at the mark. `ORDERS`: sent in the present liquidation. `WAITS_UNTIL`: no order before, ns."""
-QUEUED, SENT = 1, 2
-"""Flags: the pool is judged at the next check; an order was sent for it at the last one."""
+QUEUED, SENT, BEGUN = 1, 2, 4
+"""Flags: the pool is judged at the next check; an order was sent for it at the last one; its
+liquidation has begun, and its account's resting orders are cancelled."""
 
 NEVER = -(2**62)
 """A trigger that no mark passes: of a flat position, and of one whose pool is judged anyway."""

@@ -162,17 +162,22 @@ def _write_order(orders, n, position, lots, limit, kind):  # type: ignore[no-unt
 
 @njit(nogil=True, **UNCALLED)
 def _write_orders(ledger, pool, marks, now, orders, n):  # type: ignore[no-untyped-def]
-    """The orders of a pool below maintenance, if it may send any by now."""
+    """The orders of a pool below maintenance, if it may send any by now.
+
+    Where its liquidation begins without one, an order without lots says so.
+    """
     rules, state = ledger.rules, ledger.pools[pool]
     equity, need, _ = judge_pool(ledger, pool, marks)
-    state[c.FLAGS] &= ~c.SENT
+    kind = c.FURTHER if state[c.FLAGS] & c.BEGUN else c.FIRST
+    state[c.FLAGS] = state[c.FLAGS] & ~c.SENT | c.BEGUN
     vault_takes = rules[c.BACKSTOP_SHARE] and equity < times_share(need, rules[c.BACKSTOP_SHARE])
-    if vault_takes or now < state[c.WAITS_UNTIL]:
-        return n
-    kind = c.FIRST if state[c.ORDERS] == 0 else c.FURTHER
+    may_send = not vault_takes and now >= state[c.WAITS_UNTIL]
     left, waits, before = equity, False, n
     row = next_position(ledger, pool, -1)
-    while row >= 0:
+    begins = row >= 0 and kind == c.FIRST
+    if begins:
+        _write_order(orders, n, ledger.positions[row], 0, 0, kind)
+    while row >= 0 and may_send:
         following = next_position(ledger, pool, row)
         mark = marks[ledger.positions[row, c.MARKET]]
         own = maintenance(
@@ -190,6 +195,8 @@ def _write_orders(ledger, pool, marks, now, orders, n):  # type: ignore[no-untyp
         state[c.FLAGS] |= c.SENT
         state[c.ORDERS] += 1
         state[c.WAITS_UNTIL] = now + rules[c.WAIT_NS] if waits else 0
+    elif begins:
+        n += 1
     return n
 
 
