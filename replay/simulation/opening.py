@@ -83,7 +83,7 @@ def open_trading(
     return TradingState(
         pool=np.zeros(1, s.POOL_ROW), free=np.zeros(0, np.int32),
         slots=np.zeros((count, s.SLOTS, 2), np.int32), market=market, state=state,
-        quotes=np.zeros((len(maker) * s.QUOTES, 2), np.int64), makers=maker,
+        quotes=np.zeros((len(maker) * s.QUOTES, 3), np.int64), makers=maker,
         traders=np.stack([population.wealth, population.activity], axis=1), accounts=accounts,
         streams=rng.integers(2**63, size=count, dtype=np.uint64), tables=make_tables(),
         lists=np.zeros((count, s.AHEAD_S), np.int32), heap=np.zeros((0, 2), np.int64),

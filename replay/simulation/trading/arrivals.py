@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from detectors.arrays.types import UNCALLED
@@ -87,7 +88,8 @@ SWING_S, SWING_WITHDRAWS, KEPT_MIN = 20.0, 2.0, 0.1
 """Time constant of the price's swing; swing (of the usual) from which market makers keep less
 depth; share that they always keep."""
 HALF_STEPS, HALF_SWING = 0.3, 0.2
-"""Half spread of the market makers in steps: without swing, and for a usual swing more."""
+"""Half spread of the market makers in steps: without swing, and for a usual swing more; it is wider
+by the root of the depth that they do not keep."""
 CROWD_ORDERS = 8
 """Orders in which the takers of an incident come in a second."""
 
@@ -205,7 +207,7 @@ def observe_index(v: Any, world: Any, market: Any) -> Any:
     state[FAIR] = state[INDEX] * (1 + state[PREMIUM] + world[OUTSIDE_PREMIUM])
     withdrawn = min(1.0, max(KEPT_MIN, SWING_WITHDRAWS / max(state[SWING], KEPT_MIN)))
     state[KEPT] = withdrawn * world[DEPTH_KEPT]
-    state[HALF] = step * (HALF_STEPS + HALF_SWING * state[SWING])
+    state[HALF] = step * (HALF_STEPS + HALF_SWING * state[SWING]) / np.sqrt(state[KEPT])
     return abs(state[FAIR] - fair) > 0.5 * step or state[KEPT] < kept
 
 

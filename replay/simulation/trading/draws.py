@@ -119,9 +119,3 @@ def draw_from(tables: Any, table: Any, streams: Any, row: Any) -> Any:
     between = ((bits >> _32) & _FRACTION) * (1.0 / (1 << 20))
     low = tables[table, cell]
     return low + (tables[table, cell + 1] - low) * between
-
-
-@njit(nogil=True, **UNCALLED)
-def chance_of(numbers: Any) -> Any:
-    """A double from 0 to 1 that a number has for good: a draw without a stream."""
-    return (mix(np.uint64(numbers) * _STEP) >> _11) * (1.0 / (1 << 53))

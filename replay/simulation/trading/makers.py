@@ -2,8 +2,8 @@
 
 Each quotes three ladders a side around its fair value: near, middle and far from the touch, each
 `ratio` times as wide as the last. In its turn it takes back what is stale and fills what is
-missing, nearest first. It skews its fair value by its inventory, and keeps less depth when prices
-swing or an incident says so: a number that a level has for good decides whether it is kept.
+missing, nearest first. It skews its fair value by its inventory. When prices swing, or an incident
+says so, it keeps less depth: it takes its quotes back, and quotes smaller sizes and a wider spread.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from replay.simulation.trading.book import (
     tick_clock,
     write_order,
 )
-from replay.simulation.trading.draws import chance_of, draw_below, draw_uniform
+from replay.simulation.trading.draws import draw_below, draw_uniform
 from replay.simulation.trading.state import (
     ASK,
     BID,
@@ -31,6 +31,7 @@ from replay.simulation.trading.state import (
     HALF,
     INVENTORY,
     KEPT,
+    KEPT_SCALE,
     LADDERS,
     LEVEL_LOTS,
     LEVELS,
@@ -39,6 +40,7 @@ from replay.simulation.trading.state import (
     MAKERS_MAX,
     NO_ASK,
     ORDERS,
+    QUOTE_KEPT,
     QUOTE_LEVEL,
     QUOTE_ROW,
     QUOTES,
@@ -57,8 +59,9 @@ SKEW_LEVELS, SKEW_STEPS_MAX = 40.0, 6.0
 QUOTES_A_TURN = 4
 """Quotes of a side that a maker places in one turn at most: depth that was taken comes back turn by
 turn."""
-LEVEL_KEYS = 65_537
-"""Between the numbers of two ladders' levels, in the keys of what is kept."""
+KEPT_APART = 1.5
+"""A quote whose size is of a share of depth that is so many times too large is taken back, one that
+is so many times too small is replaced in its turn."""
 
 
 @njit(nogil=True, **UNCALLED)
@@ -86,8 +89,8 @@ def requote(v: Any, market: Any, maker: Any, ts: Any) -> Any:
             take_back(v, market, base, top, sign, ts)
             for behind in range(LEVELS):
                 level = top - sign * behind
-                if left == 0 or not is_kept(v, market, base, level):
-                    continue
+                if left == 0:
+                    break
                 tick = level * step + phase
                 left -= fill_level(v, market, maker, base, level, tick, ts)
             away += LEVELS * step
@@ -96,20 +99,14 @@ def requote(v: Any, market: Any, maker: Any, ts: Any) -> Any:
 
 
 @njit(nogil=True, **UNCALLED)
-def is_kept(v: Any, market: Any, base: Any, level: Any) -> Any:
-    """Whether a maker quotes a level while it keeps its present share of depth."""
-    return chance_of(base * LEVEL_KEYS + level) < v.state[market, KEPT]
-
-
-@njit(nogil=True, **UNCALLED)
 def take_back(v: Any, market: Any, base: Any, top: Any, sign: Any, ts: Any) -> None:
-    """Cancel the quotes of a ladder that are better than `top`, or no longer kept."""
+    """Cancel the quotes of a ladder that are better than `top`, or too large by now."""
+    most = v.state[market, KEPT] * KEPT_SCALE * KEPT_APART
     for place in range(base, base + LEVELS):
-        row = v.quotes[place, QUOTE_ROW]
-        if row:
-            level = v.quotes[place, QUOTE_LEVEL]
-            if (level - top) * sign > 0 or not is_kept(v, market, base, level):
-                cancel_order(v, row, ts, USER)
+        quote = v.quotes[place]
+        is_better = (quote[QUOTE_LEVEL] - top) * sign > 0
+        if quote[QUOTE_ROW] and (is_better or quote[QUOTE_KEPT] > most):
+            cancel_order(v, quote[QUOTE_ROW], ts, USER)
 
 
 @njit(nogil=True, **UNCALLED)
@@ -120,15 +117,17 @@ def fill_level(
     """Quote a level where the maker does not yet, instead of the one that has its place; 1 if it
     does so now."""
     place = base + level % LEVELS
-    if v.quotes[place, QUOTE_ROW] and v.quotes[place, QUOTE_LEVEL] == level:
+    quote = v.quotes[place]
+    is_large_enough = quote[QUOTE_KEPT] * KEPT_APART >= v.state[market, KEPT] * KEPT_SCALE
+    if quote[QUOTE_ROW] and quote[QUOTE_LEVEL] == level and is_large_enough:
         return 0
     side = 1 if (base // (LADDERS * LEVELS)) % 2 == 0 else -1
     touch = v.market[market, ASK if side > 0 else BID]
     if 0 < touch < NO_ASK and (tick - touch) * side >= 0:
         return 0  # it would take instead of rest
-    if v.quotes[place, QUOTE_ROW]:
-        cancel_order(v, v.quotes[place, QUOTE_ROW], ts, USER)
-    v.quotes[place, QUOTE_LEVEL] = level
+    if quote[QUOTE_ROW]:
+        cancel_order(v, quote[QUOTE_ROW], ts, USER)
+    quote[QUOTE_LEVEL] = level
     return place_quote(v, market, maker, place, tick, ts)
 
 
@@ -137,7 +136,7 @@ def place_quote(v: Any, market: Any, maker: Any, place: Any, tick: Any, ts: Any)
     """Rest a quote of a size at random; 1, or 0 where its price has no slot."""
     ladder = place // LEVELS % LADDERS
     side = 1 if (place // (LADDERS * LEVELS)) % 2 == 0 else -1
-    size = v.state[market, LEVEL_LOTS] * LADDER_WEIGHTS[ladder]
+    size = v.state[market, LEVEL_LOTS] * LADDER_WEIGHTS[ladder] * v.state[market, KEPT]
     size *= 0.5 + draw_uniform(v.streams, market)
     size *= 0.5 + LEVEL_GROWTH * (place % LEVELS)
     row = take_row(v, market, v.makers[market * MAKERS_MAX + maker, MAKER_ACCOUNT], side)
@@ -149,6 +148,7 @@ def place_quote(v: Any, market: Any, maker: Any, place: Any, tick: Any, ts: Any)
     order.placed = tick_clock(v, market, ts)
     order.quote = place + 1
     v.quotes[place, QUOTE_ROW] = row
+    v.quotes[place, QUOTE_KEPT] = int(v.state[market, KEPT] * KEPT_SCALE)
     write_order(v, row, tick, -1, 0)
     return 1
 

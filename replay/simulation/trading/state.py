@@ -54,8 +54,10 @@ one tick (quote currency); usual change of the index in a second; usual lots of 
 bps."""
 FIRST, LAST = range(2)
 """Of `slots`: first and last order of a price; 0: none."""
-QUOTE_ROW, QUOTE_LEVEL = range(2)
-"""Of `quotes`: the order's row, 0: none; its level, the price in steps of its ladder."""
+QUOTE_ROW, QUOTE_LEVEL, QUOTE_KEPT = range(3)
+"""Of `quotes`: the order's row, 0: none; its level, the price in steps of its ladder; the share of
+the usual depth that its size is of, 1e-6."""
+KEPT_SCALE = 1e6
 MAKER_ACCOUNT, INVENTORY = range(2)
 """Of `makers`: account; lots."""
 WEALTH, ACTIVITY = range(2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
@@ -58,7 +58,7 @@ def messages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Message
 def levels_of(ladder: Any) -> list[list[tuple[int, int]]]:
     pairs = list(zip(ladder.price.tolist(), map(lots, ladder.quantity.tolist()), strict=True))
     ends = ladder.offset.tolist()
-    return [pairs[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [pairs[a:b] for a, b in pairwise(ends)]
 
 
 def lots(code: int) -> int:
