@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -129,13 +130,12 @@ def open_positions(ledger: AccountLedger) -> set[tuple[str, str, int]]:
 
 
 def test_liquidations_happen_where_the_engine_had_said(files: SimulatedFiles) -> None:
-    """The venue's mark at each first forced fill of an account lies within 10 bps of the price that
-    the engine had for it, by the formulas that the venue does not have."""
-    outcomes: dict[str, Any] = replay(Day(files.day), EngineSettings(streams=()), []).outcomes
-    verdicts: dict[str, int] = {}
-    for modes in outcomes.values():
-        for counts in modes.values():
-            for verdict, count in counts.items():
-                verdicts[verdict] = verdicts.get(verdict, 0) + count
-    print(outcomes)
-    assert verdicts.get("within_10_bps", 0) > 0
+    """The mark at the first forced fill of an account lies within 25 bps of the price at which the
+    engine had said that it falls below maintenance, by formulas that the venue does not have: a
+    second of the shock moves the mark by 7 bps, and the venue looks once a second."""
+    outcomes = replay(Day(files.day), EngineSettings(streams=()), []).outcomes
+    verdicts: Counter[str] = Counter()
+    for counts in outcomes["liquidation"].values():
+        verdicts.update(counts)
+    assert verdicts["within_10_bps"] + verdicts["within_25_bps"] >= 3
+    assert set(verdicts) <= {"within_10_bps", "within_25_bps", "continued"}
