@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -149,7 +148,7 @@ def _tier_table(references: Sequence[MarketReference]) -> Int64:
             (t.maintenance_rate, r)
             for t, r in zip(row.tiers or (), _initial_rates(row), strict=True)
         ]
-        deductions, before, bound_before = (0, 0), (0, 0), -1
+        deductions, before, bound_before = [0, 0], (0, 0), -1
         for place, (tier, pair) in enumerate(zip(row.tiers or (), rates, strict=True)):
             bound = tier.lower_bound
             rises = all(new >= old for new, old in zip(pair, before, strict=True))
@@ -158,10 +157,10 @@ def _tier_table(references: Sequence[MarketReference]) -> Int64:
                     f"tier {place} of {row.symbol}: list the tiers from 0 by rising lower bound, "
                     "with rates that do not fall"
                 )
-            deductions = tuple(
-                d + int(Fraction(bound * (new - old), SCALE))
+            deductions = [
+                d + bound * (new - old) // SCALE
                 for d, new, old in zip(deductions, pair, before, strict=True)
-            )
+            ]
             table[market, place] = bound, pair[0], deductions[0], pair[1], deductions[1]
             before, bound_before = pair, bound
     return table

@@ -33,6 +33,7 @@ from replay.simulation.clearing.regimes import AdlOrder, TakenOver
 STILL_DUE, BELOW_ZERO = int(TakenOver.STILL_DUE), int(TakenOver.BELOW_ZERO)
 PRICE_AND_LEVERAGE = int(AdlOrder.PRICE_AND_LEVERAGE)
 PROFIT_AND_MARGIN_RATIO = int(AdlOrder.PROFIT_AND_MARGIN_RATIO)
+_RESULT = types.UniTuple(I2, 2)  # type: ignore[no-untyped-call]
 NO_ONE, VAULT, FUND = range(3)
 """Who takes a position over before the other side is deleveraged."""
 
@@ -190,7 +191,7 @@ def _deleverage(ledger, demands, marks, fills, n):  # type: ignore[no-untyped-de
     return n
 
 
-@njit(types.UniTuple(I2, 2)(LEDGER, RI1), cache=True, nogil=True)
+@njit(_RESULT(LEDGER, RI1), cache=True, nogil=True)
 def settle_unfilled(ledger, marks):  # type: ignore[no-untyped-def]
     """Finish what the orders of the last `check_margin` left, at the same marks.
 
