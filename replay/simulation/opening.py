@@ -43,8 +43,7 @@ def open_trading(
 ) -> TradingState:
     """Empty books, and who will trade in them; `rate`: records of the venue a second.
 
-    There are no incidents' orders and no rows for leverage changes yet, and `make_room` gives pool
-    and tape their size.
+    There are no incidents' orders yet, and no rows in pool and tape (`SimulatedVenue`).
     """
     count = len(markets.names)
     own_rate = rate * markets.share
@@ -90,7 +89,7 @@ def open_trading(
         planted=np.zeros(0, s.PLANTED_ORDER), orders=np.zeros(0, s.ORDER_ROW),
         cancels=np.zeros(0, s.CANCEL_ROW), fills=np.zeros(0, s.FILL_ROW),
         moves=np.zeros(0, s.MOVE_ROW), leverages=np.zeros(0, s.LEVERAGE_ROW),
-        count=np.zeros(s.COUNTS, np.int64),
+        counts=np.zeros(s.COUNTS, np.int64),
     )  # fmt: skip
 
 

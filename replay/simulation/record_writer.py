@@ -92,7 +92,7 @@ class RecordWriter:
             partition = self._symbol_partition[rows["symbol"]]
         self._log.write_rows(kind, rows, partition, delay_ns, fields)
 
-    def _sized(self, rows: Rows) -> Fields:
+    def _sized(self, rows: Rows) -> dict[str, Int64]:
         """Price and quantity, in 1e-8."""
         symbol = rows["symbol"]
         return {
@@ -157,7 +157,8 @@ class RecordWriter:
 
     def _fill_fields(self, rows: Rows) -> Fields:
         sides = (enum_code("fill", "liquidity", side) for side in ("maker", "taker"))
-        return self._sized(rows) | {
+        return {
+            **self._sized(rows),
             "trade_id": identifiers("t", rows["trade"]),
             "order_id": identifiers("o", rows["id"]),
             "liquidity": np.where(rows["maker"], *sides),

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
+from detectors.arrays.types import Int64
 from monitor.core.contract import events
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, format_decimal
-from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
+from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode import codec
 from replay.day import DayWriter
 from replay.ground_truth import INCIDENTS_FILE
 from replay.simulation import accounts, market, opening
-from replay.simulation.clearing.accounts import pay_funding
-from replay.simulation.clearing.columns import DEPOSIT, Ledger
+from replay.simulation.clearing.columns import DEPOSIT
 from replay.simulation.clearing.ledger import VenueMoney, add_room, open_ledger
 from replay.simulation.clearing.states import StateTrail
 from replay.simulation.incidents.disturbances import Disturbances, disturbances
@@ -31,25 +31,20 @@ from replay.simulation.incidents.plan import encode_plan, make_plan
 from replay.simulation.incidents.planted import PlantedIncident
 from replay.simulation.index import IndexWalk
 from replay.simulation.log import SimulatedLog
-from replay.simulation.market import Float64, Int64, Rows, SimulatedMarkets
-from replay.simulation.record_writer import RecordWriter, funding_rates
+from replay.simulation.market import Float64, Rows, SimulatedMarkets
+from replay.simulation.record_writer import RecordWriter
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.trading import state as columns
-from replay.simulation.trading.book import ROWS_KEPT
-from replay.simulation.trading.seconds import run_seconds
 from replay.simulation.trading.settlement import open_accounts
+from replay.simulation.venue import SimulatedVenue
 
 START_TS = 1_763_985_600 * SECOND_NS
 """2025-11-24T12:00:00Z, the start of every simulated day."""
 HOUR_NS, MINUTE_NS = 3600 * SECOND_NS, 60 * SECOND_NS
 STRETCH_RECORDS, STRETCH_BOOKS = 1_000_000, 60_000
 """About so many records, and books, are in memory at a time, at most a minute's."""
-BOOK_LEVELS = 20
-"""Levels a side of the books that are published."""
 VENUE_FUNDS = 2_500_000
 """Of the insurance fund, and of the backstop vault, quote currency."""
-FUNDING_NS = 50 * MILLISECOND_NS
-"""All funding payments of an hour come within this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +104,10 @@ def simulate(
     depth_lots = state.state[:, columns.DEPTH_LOTS].copy()
     planted = planted_orders(planting, parts, markets, population, settings.rate, depth_lots)
     seconds = _stretch_s(settings)
-    venue = Venue(state._replace(planted=planted), ledger, markets, seconds * settings.rate, end_ts)
+    records = seconds * settings.rate
+    venue = SimulatedVenue(
+        state._replace(planted=planted), ledger, markets, records, START_TS, end_ts
+    )
     trail = closing(StateTrail(states)) if states else nullcontext()
     with DayWriter(out, venue="simulated", end_ts=end_ts) as day, trail as written:
         log = SimulatedLog(day, logging, settings.partitions, START_TS)
@@ -160,91 +158,6 @@ def _world(
     outside = (index, arrivals, disturbed.depth_kept, disturbed.premium, disturbed.index_error)
     world: Float64 = np.stack([*outside, crowd], axis=2)
     return world
-
-
-class Venue:
-    """Books, traders and clearing house of a simulated venue, and what they need to run."""
-
-    def __init__(
-        self,
-        state: columns.TradingState,
-        ledger: Ledger,
-        markets: SimulatedMarkets,
-        records: float,
-        end_ts: int,
-    ) -> None:
-        """`records`: expected of a stretch."""
-        self._ledger, self._markets, self._end_ts = ledger, markets, end_ts
-        quotes = int(np.sum(state.market[:, columns.MAKERS])) * columns.QUOTES
-        self._rows = 2 * ROWS_KEPT + 2 * quotes + int(records / 8)
-        """Of pool and tape that are free before a second begins."""
-        rows = self._rows + int(records)
-        state.market[:, columns.CLOCK] = START_TS
-        state.count[[columns.NEXT_ORDER, columns.NEXT_TRADE]] = 1
-        self._state = columns.grow_pool(
-            state._replace(
-                orders=np.zeros(rows, columns.ORDER_ROW),
-                cancels=np.zeros(rows, columns.CANCEL_ROW),
-                fills=np.zeros(rows, columns.FILL_ROW),
-                moves=np.zeros(3 * rows, columns.MOVE_ROW),
-            ),
-            self._rows + 2 * quotes,
-        )
-        self._marks = markets.ticks.astype(np.int64)
-        self._rates = funding_rates(np.zeros(len(markets.names)))
-
-    def pay_funding(self, ts: int) -> Rows:
-        """The funding of every open position at the hour `ts`, as collateral records."""
-        paid = pay_funding(self._ledger, self._rates, self._marks)
-        rows = np.zeros(len(paid), columns.MOVE_ROW)
-        rows["ts"] = ts + np.arange(len(paid)) * FUNDING_NS // max(len(paid), 1)
-        for column, name in enumerate(("account", "symbol", "amount", "cause")):
-            rows[name] = paid[:, column]
-        return rows
-
-    def write_states(self, trail: StateTrail, ts: int, records: dict[str, int]) -> None:
-        """Write what every account has at `ts`, after so many records of each kind."""
-        trail.write(ts, self._ledger, self._marks, records["fill"], records["collateral"])
-
-    def simulate(self, writer: RecordWriter, ts: int, world: Float64, wishes: Rows) -> None:
-        """Simulate and write a stretch from `ts` on."""
-        seconds, count, _ = world.shape
-        seen = np.zeros((seconds, count, columns.SEEN_WIDTH), np.int64)
-        starts = ts + np.arange(seconds)[:, None] * SECOND_NS
-        seen[..., columns.BOOK_TS] = starts + writer.phase
-        levels = np.zeros((seconds, count, 2, BOOK_LEVELS, 2), np.int64)
-        interest = opening.open_interest(self._ledger.positions, count) * self._markets.lot
-        changes = np.zeros(len(wishes), columns.LEVERAGE_ROW)
-        self._state = self._state._replace(leverages=changes)
-        self._state.count[columns.WISHES] = 0
-        done = 0
-        while done < seconds:
-            self._make_room()
-            span = np.array([ts, done, seconds, self._end_ts, self._rows], np.int64)
-            done = run_seconds(
-                self._state, self._ledger, self._marks, world, wishes, seen, levels, span
-            )
-            self._write_tape(writer)
-        writer.write_books(seen, levels)
-        writer.write_marks(seen, ts, world[..., columns.OUTSIDE_INDEX], interest)
-        self._rates = funding_rates(seen[-1, :, columns.SEEN_BASIS])
-
-    def _make_room(self) -> None:
-        """Let pool and clearing house take at least what a second may need."""
-        self._ledger = add_room(self._ledger, self._rows)
-        if self._state.count[columns.FREE_ROWS] < self._rows:
-            rows = len(self._state.pool) + 2 * self._rows
-            self._state = columns.grow_pool(self._state, rows)
-
-    def _write_tape(self, writer: RecordWriter) -> None:
-        """Write what happened, and empty the tape."""
-        v, count = self._state, self._state.count
-        writer.write_orders(v.orders[: count[columns.ORDERS]])
-        writer.write_cancels(v.cancels[: count[columns.CANCELS]])
-        writer.write_fills(v.fills[: count[columns.FILLS]])
-        writer.write("collateral", v.moves[: count[columns.MOVES]])
-        writer.write("leverage", v.leverages[: count[columns.LEVERAGES]])
-        columns.empty_tape(v)
 
 
 def _deposits(deposits: Int64, funds: int) -> Rows:

@@ -22,8 +22,8 @@ def copy_entry(v: Any, to: Any, of: Any) -> None:
 @njit(nogil=True, **UNCALLED)
 def push_heap(v: Any, due: Any, row: Any) -> None:
     """Add to the present second."""
-    at = v.count[HEAP_SIZE]
-    v.count[HEAP_SIZE] += 1
+    at = v.counts[HEAP_SIZE]
+    v.counts[HEAP_SIZE] += 1
     while at > 0:
         above = (at - 1) // 2
         if v.heap[above, HEAP_DUE] <= due:
@@ -37,8 +37,8 @@ def push_heap(v: Any, due: Any, row: Any) -> None:
 def pop_heap(v: Any) -> Any:
     """The row that is due first, taken out."""
     row = v.heap[0, HEAP_ROW]
-    v.count[HEAP_SIZE] -= 1
-    size = v.count[HEAP_SIZE]
+    v.counts[HEAP_SIZE] -= 1
+    size = v.counts[HEAP_SIZE]
     due, last = v.heap[size, HEAP_DUE], v.heap[size, HEAP_ROW]
     at = 0
     while 2 * at + 1 < size:

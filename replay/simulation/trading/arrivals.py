@@ -241,7 +241,7 @@ def begin_second(v: Any, world: Any, market: Any, ts: Any) -> None:
     enter_crowd(v, world, market, ts)
     mean_ns = SECOND_NS / max(world[ARRIVALS], 1e-9)
     at = ts
-    while v.count[FREE_ROWS] > ROWS_KEPT:
+    while v.counts[FREE_ROWS] > ROWS_KEPT:
         at += int(draw_from(v.tables, EXPONENTIAL, streams, market) * mean_ns) + 1
         if at >= until:
             break
@@ -267,11 +267,11 @@ def enter_crowd(v: Any, world: Any, market: Any, ts: Any) -> None:
 @njit(nogil=True, **UNCALLED)
 def enter_planted(v: Any, ts: Any) -> None:
     """Enter the orders of incidents that come in the second from `ts` on."""
-    while v.count[BEGUN] < len(v.planted):
-        planted = v.planted[v.count[BEGUN]]
-        if planted.ts >= ts + SECOND_NS or v.count[FREE_ROWS] <= ROWS_KEPT:
+    while v.counts[BEGUN] < len(v.planted):
+        planted = v.planted[v.counts[BEGUN]]
+        if planted.ts >= ts + SECOND_NS or v.counts[FREE_ROWS] <= ROWS_KEPT:
             break
-        v.count[BEGUN] += 1
+        v.counts[BEGUN] += 1
         row = take_row(v, planted.symbol, planted.account, planted.side)
         order = v.pool[row]
         order.agent = PLANTED

@@ -52,8 +52,8 @@ is full: more than one turn uses."""
 @njit(nogil=True, **UNCALLED)
 def take_row(v: Any, market: Any, account: Any, side: Any) -> Any:
     """A free row of the pool, for an order or an arrival. The caller knows that there is one."""
-    v.count[FREE_ROWS] -= 1
-    row = v.free[v.count[FREE_ROWS]]
+    v.counts[FREE_ROWS] -= 1
+    row = v.free[v.counts[FREE_ROWS]]
     order = v.pool[row]
     order.id = order.due = order.placed = order.life = order.size = order.left = 0
     order.tick = order.before = order.after = order.quote = 0
@@ -69,22 +69,22 @@ def give_row(v: Any, row: Any) -> None:
         v.pool[row].state = DONE
         return
     v.pool[row].state = FREE
-    v.free[v.count[FREE_ROWS]] = row
-    v.count[FREE_ROWS] += 1
+    v.free[v.counts[FREE_ROWS]] = row
+    v.counts[FREE_ROWS] += 1
 
 
 @njit(nogil=True, **UNCALLED)
 def has_tape(v: Any) -> Any:
     """Whether a fill, and a cancel, can be written."""
-    return v.count[FILLS] < len(v.fills) and v.count[CANCELS] < len(v.cancels) - 1
+    return v.counts[FILLS] < len(v.fills) and v.counts[CANCELS] < len(v.cancels) - 1
 
 
 @njit(nogil=True, **UNCALLED)
 def has_room(v: Any) -> Any:
     """Whether pool and tape take what one turn may bring."""
-    rows = min(len(v.orders) - v.count[ORDERS], len(v.cancels) - v.count[CANCELS])
-    rows = min(rows, len(v.fills) - v.count[FILLS])
-    return min(rows, v.count[FREE_ROWS]) > ROWS_KEPT
+    rows = min(len(v.orders) - v.counts[ORDERS], len(v.cancels) - v.counts[CANCELS])
+    rows = min(rows, len(v.fills) - v.counts[FILLS])
+    return min(rows, v.counts[FREE_ROWS]) > ROWS_KEPT
 
 
 @njit(nogil=True, **UNCALLED)
@@ -99,10 +99,10 @@ def tick_clock(v: Any, market: Any, ts: Any) -> Any:
 def write_order(v: Any, row: Any, limit: Any, replaces: Any, reduces: Any) -> None:
     """Give an order its id and write it to the tape; `limit`: ticks, 0: a market order."""
     order = v.pool[row]
-    order.id = v.count[NEXT_ORDER]
-    v.count[NEXT_ORDER] += 1
-    record = v.orders[v.count[ORDERS]]
-    v.count[ORDERS] += 1
+    order.id = v.counts[NEXT_ORDER]
+    v.counts[NEXT_ORDER] += 1
+    record = v.orders[v.counts[ORDERS]]
+    v.counts[ORDERS] += 1
     record.ts, record.id, record.replaces = order.placed, order.id, replaces
     record.quantity, record.symbol, record.account = order.left, order.market, order.account
     record.tick, record.side, record.reduces = limit, order.side, reduces
@@ -112,8 +112,8 @@ def write_order(v: Any, row: Any, limit: Any, replaces: Any, reduces: Any) -> No
 def write_cancel(v: Any, row: Any, ts: Any, reason: Any) -> None:
     """Write to the tape that an order leaves with what is left of it."""
     order = v.pool[row]
-    record = v.cancels[v.count[CANCELS]]
-    v.count[CANCELS] += 1
+    record = v.cancels[v.counts[CANCELS]]
+    v.counts[CANCELS] += 1
     record.ts, record.placed, record.id = ts, order.placed, order.id
     record.quantity, record.symbol, record.account = order.left, order.market, order.account
     record.tick, record.side, record.reason = order.tick, order.side, reason
@@ -152,12 +152,12 @@ def rest_order(v: Any, row: Any, tick: Any) -> Any:
     first = v.slots[market, slot, FIRST]
     side = 0 if order.side > 0 else 1
     if tick <= 0 or (first and v.pool[first].tick != tick):
-        v.count[REFUSED_PRICES] += 1
+        v.counts[REFUSED_PRICES] += 1
         return False
     # A book reaches at most half of the slots to each side, so that a walk over them is whole.
     best = v.market[market, BID + side]
     if v.market[market, BIDS + side] and abs(tick - best) >= SLOTS // 2:
-        v.count[REFUSED_PRICES] += 1
+        v.counts[REFUSED_PRICES] += 1
         return False
     order.tick, order.state, order.after = tick, RESTING, 0
     last = v.slots[market, slot, LAST] if first else 0
@@ -225,10 +225,10 @@ def match_order(v: Any, row: Any, limit: Any, cause: Any) -> Any:
         lots = min(order.left, maker.left)
         order.left -= lots
         maker.left -= lots
-        record = v.fills[v.count[FILLS]]
-        v.count[FILLS] += 1
-        record.ts, record.trade = order.placed, v.count[NEXT_TRADE]
-        v.count[NEXT_TRADE] += 1
+        record = v.fills[v.counts[FILLS]]
+        v.counts[FILLS] += 1
+        record.ts, record.trade = order.placed, v.counts[NEXT_TRADE]
+        v.counts[NEXT_TRADE] += 1
         record.maker_id, record.taker_id, record.quantity = maker.id, order.id, lots
         record.symbol, record.maker, record.taker = market, maker.account, order.account
         record.tick, record.side, record.cause = tick, side, cause

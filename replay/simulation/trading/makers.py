@@ -77,7 +77,7 @@ def requote(v: Any, market: Any, maker: Any, ts: Any) -> Any:
     """A market maker's turn; how many messages it sent."""
     fair = fair_value(v, market, maker)
     first = (market * MAKERS_MAX + maker) * QUOTES
-    before = v.count[ORDERS] + v.count[CANCELS]
+    before = v.counts[ORDERS] + v.counts[CANCELS]
     for side in range(2):
         sign = 1 - 2 * side
         step, away, left = v.market[market, STEP], v.state[market, HALF], QUOTES_A_TURN
@@ -95,7 +95,7 @@ def requote(v: Any, market: Any, maker: Any, ts: Any) -> Any:
                 left -= fill_level(v, market, maker, base, level, tick, ts)
             away += LEVELS * step
             step *= v.market[market, RATIO]
-    return v.count[ORDERS] + v.count[CANCELS] - before
+    return v.counts[ORDERS] + v.counts[CANCELS] - before
 
 
 @njit(nogil=True, **UNCALLED)

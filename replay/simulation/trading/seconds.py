@@ -42,7 +42,7 @@ def trade_market(
     """All that happens in a market until the end of its second, and its book at the moment that
     `seen` says; `seen`, `levels`: what is published of this second and market."""
     waits = True
-    while v.count[HEAP_SIZE] > 0:
+    while v.counts[HEAP_SIZE] > 0:
         if waits and v.heap[0, HEAP_DUE] > seen[BOOK_TS]:
             take_snapshot(v, market, seen, levels)
             waits = False
@@ -73,9 +73,9 @@ def take_snapshot(v: Any, market: Any, seen: Any, levels: Any) -> None:
 @njit(nogil=True, **UNCALLED)
 def has_room_for_second(v: Any, ledger: Any, rows: Any) -> Any:
     """Whether pool, tape and clearing house have so many rows left."""
-    least = min(len(v.orders) - v.count[ORDERS], len(v.cancels) - v.count[CANCELS])
-    least = min(least, len(v.fills) - v.count[FILLS], v.count[FREE_ROWS])
-    least = min(least, (len(v.moves) - v.count[MOVES]) // 2)
+    least = min(len(v.orders) - v.counts[ORDERS], len(v.cancels) - v.counts[CANCELS])
+    least = min(least, len(v.fills) - v.counts[FILLS], v.counts[FREE_ROWS])
+    least = min(least, (len(v.moves) - v.counts[MOVES]) // 2)
     return min(least, (len(ledger.positions) - ledger.totals[c.ROWS]) // 2) >= rows
 
 
@@ -96,7 +96,7 @@ def run_seconds(
         if not has_room_for_second(v, ledger, rows):
             return second
         ts = start_ts + second * SECOND_NS
-        first = v.count[FILLS]
+        first = v.counts[FILLS]
         enter_planted(v, ts)
         for market in range(len(marks)):
             here = seen[second, market]

@@ -107,7 +107,7 @@ def mark_market(v: Any, world: Any, seen: Any, marks: Any, market: Any) -> None:
 @njit(nogil=True, **UNCALLED)
 def clear_fills(v: Any, ledger: Any, first: Any) -> None:
     """Hand the fills of the tape from `first` on to the clearing house, and note what they cost."""
-    count = v.count[FILLS] - first
+    count = v.counts[FILLS] - first
     if count == 0:
         return
     fills = np.empty((count, len(c.FILL_COLUMNS)), np.int64)
@@ -128,8 +128,8 @@ def clear_fills(v: Any, ledger: Any, first: Any) -> None:
 @njit(nogil=True, **UNCALLED)
 def write_move(v: Any, move: Any, ts: Any) -> None:
     """Write a move of collateral to the tape."""
-    record = v.moves[v.count[MOVES]]
-    v.count[MOVES] += 1
+    record = v.moves[v.counts[MOVES]]
+    v.counts[MOVES] += 1
     record.ts, record.account, record.symbol = ts, move[c.MOVE_ACCOUNT], move[c.MOVE_MARKET]
     record.amount, record.cause = move[c.MOVE_AMOUNT], move[c.MOVE_CAUSE]
 
@@ -137,9 +137,9 @@ def write_move(v: Any, move: Any, ts: Any) -> None:
 @njit(nogil=True, **UNCALLED)
 def apply_wishes(v: Any, ledger: Any, marks: Any, wishes: Any, until: Any) -> None:
     """Carry out the transfers and leverage changes of a second that ends at `until`."""
-    while v.count[WISHES] < len(wishes) and wishes[v.count[WISHES]].ts < until:
-        wish = wishes[v.count[WISHES]]
-        v.count[WISHES] += 1
+    while v.counts[WISHES] < len(wishes) and wishes[v.counts[WISHES]].ts < until:
+        wish = wishes[v.counts[WISHES]]
+        v.counts[WISHES] += 1
         account, market = np.int64(wish.account), np.int64(wish.symbol)
         if market < 0:
             paid = wish.amount
@@ -148,14 +148,14 @@ def apply_wishes(v: Any, ledger: Any, marks: Any, wishes: Any, until: Any) -> No
             else:
                 paid = -withdraw(ledger, account, -paid, marks)
             if paid != 0:
-                record = v.moves[v.count[MOVES]]
-                v.count[MOVES] += 1
+                record = v.moves[v.counts[MOVES]]
+                v.counts[MOVES] += 1
                 record.ts, record.account, record.symbol = wish.ts, account, -1
                 record.amount, record.cause = paid, c.DEPOSIT if paid > 0 else c.WITHDRAWAL
             continue
         row = find_position(ledger, account, market)
-        record = v.leverages[v.count[LEVERAGES]]
-        v.count[LEVERAGES] += 1
+        record = v.leverages[v.counts[LEVERAGES]]
+        v.counts[LEVERAGES] += 1
         record.previous = ledger.positions[row, c.LEVERAGE] if row >= 0 else ABSENT
         mode = ledger.positions[row, c.MODE] if row >= 0 else c.CROSS
         mode = 1 - mode if wish.switches else mode
@@ -170,7 +170,7 @@ def liquidate(v: Any, ledger: Any, marks: Any, ts: Any) -> None:
     orders = check_margin(ledger, marks, ts)
     if len(orders) == 0 and ledger.totals[c.DUE] == 0:
         return
-    first = v.count[FILLS]
+    first = v.counts[FILLS]
     cancel_of_liquidated(v, orders, ts)
     for n in range(len(orders)):
         if not has_room(v):
@@ -195,10 +195,10 @@ def liquidate(v: Any, ledger: Any, marks: Any, ts: Any) -> None:
     fills, moves = settle_unfilled(ledger, marks)
     for n in range(len(fills)):
         market = fills[n, c.FILL_MARKET]
-        record = v.fills[v.count[FILLS]]
-        v.count[FILLS] += 1
-        record.ts, record.trade = tick_clock(v, market, ts), v.count[NEXT_TRADE]
-        v.count[NEXT_TRADE] += 1
+        record = v.fills[v.counts[FILLS]]
+        v.counts[FILLS] += 1
+        record.ts, record.trade = tick_clock(v, market, ts), v.counts[NEXT_TRADE]
+        v.counts[NEXT_TRADE] += 1
         record.maker_id = record.taker_id = -1
         record.symbol, record.maker = market, fills[n, c.FILL_MAKER]
         record.taker, record.quantity = fills[n, c.FILL_TAKER], abs(fills[n, c.FILL_LOTS])
@@ -209,7 +209,7 @@ def liquidate(v: Any, ledger: Any, marks: Any, ts: Any) -> None:
         fill = moves[n, c.MOVE_FILL]
         at = ts + LIQUIDATION_NS
         if fill >= 0:
-            at = v.fills[v.count[FILLS] - len(fills) + fill].ts
+            at = v.fills[v.counts[FILLS] - len(fills) + fill].ts
         write_move(v, moves[n], at)
 
 
@@ -224,7 +224,7 @@ def cancel_of_liquidated(v: Any, orders: Any, ts: Any) -> None:
         return
     for row in range(1, len(v.pool)):
         order = v.pool[row]
-        fits = len(v.cancels) - v.count[CANCELS] > ROWS_KEPT
+        fits = len(v.cancels) - v.counts[CANCELS] > ROWS_KEPT
         if order.state == RESTING and v.accounts[order.account, IS_LIQUIDATED] and fits:
             cancel_order(v, row, ts, LIQUIDATED)
     v.accounts[:, IS_LIQUIDATED] = False

@@ -71,7 +71,7 @@ HEAP_DUE, HEAP_ROW = range(2)
     BEGUN, REFUSED_PRICES,
 ) = range(12)  # fmt: skip
 COUNTS = 12
-"""Of `count`: rows written of each kind; wishes carried out; the next ids; free rows of the pool;
+"""Of `counts`: rows written of each kind; wishes carried out; the next ids; free rows of the pool;
 entries of the heap; incidents' orders that have begun; orders whose price had no slot."""
 OUTSIDE_INDEX, ARRIVALS, DEPTH_KEPT, OUTSIDE_PREMIUM, INDEX_ERROR, CROWD_LOTS = range(6)
 WORLD_WIDTH = 6
@@ -150,7 +150,7 @@ class TradingState(NamedTuple):
     above; streams: of random numbers, by market; tables: of quantiles (`draws.py`); lists (markets
     × `AHEAD_S`): first row of what is due in a second, 0: nothing; heap: what is due in the present
     second; planted: incidents' orders, by time; orders to leverages: the tape, what happened since
-    it was emptied; count.
+    it was emptied; counts.
     """
 
     pool: NDArray[np.void]
@@ -172,21 +172,21 @@ class TradingState(NamedTuple):
     fills: NDArray[np.void]
     moves: NDArray[np.void]
     leverages: NDArray[np.void]
-    count: Int64
+    counts: Int64
 
 
 def grow_pool(v: TradingState, rows: int) -> TradingState:
     """The same state with a pool of so many rows, more than before; between two seconds."""
-    before, left = len(v.pool), int(v.count[FREE_ROWS])
+    before, left = len(v.pool), int(v.counts[FREE_ROWS])
     pool = np.zeros(rows, POOL_ROW)
     pool[:before] = v.pool
     free = np.zeros(rows, np.int32)
     free[: rows - before] = np.arange(rows - 1, before - 1, -1)
     free[rows - before : rows - before + left] = v.free[:left]
-    v.count[FREE_ROWS] = rows - before + left
+    v.counts[FREE_ROWS] = rows - before + left
     return v._replace(pool=pool, free=free, heap=np.zeros((rows, 2), np.int64))
 
 
 def empty_tape(v: TradingState) -> None:
     """Forget what is on the tape."""
-    v.count[:WISHES] = 0
+    v.counts[:WISHES] = 0
