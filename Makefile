@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: demo live kafka stack test soak fuzz check bench bench-compare bench-detect bench-live bench-rivals speed-page \
-	dashboards picture assets lock sbom clean
+	dashboards picture assets axe lock sbom clean
 
 demo: $(READY)
 	-@$(MAKE) --silent assets
@@ -21,11 +21,12 @@ kafka: $(READY)
 # Kafka, Alertmanager, Prometheus and the sidecar on loopback, and a simulated day published to it; until
 # Ctrl-C, which leaves nothing running.
 stack: $(READY)
-	$(BIN)/python -m deploy.stack $(if $(SPEED),--speed $(SPEED)) $(if $(MINUTES),--minutes $(MINUTES))
+	$(BIN)/python -m deploy.stack $(if $(SPEED),--speed $(SPEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(RECEIVERS),--receivers $(RECEIVERS))
 
 # In two processes: one of them waits for Kafka most of the time.
 test: $(READY)
-	-@$(MAKE) --silent assets
+	-@$(MAKE) --silent assets axe
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # What takes long: in full.
@@ -38,7 +39,9 @@ soak: $(READY)
 	$(BIN)/python -m tests.live.killing --kills 200 --members 1
 	BRINKWATCH_TEST_SOURCE_KILLS=10 $(BIN)/python -m pytest tests/live/test_sources.py
 	BRINKWATCH_TEST_FAULTS_S=30 $(BIN)/python -m pytest tests/live/test_faults.py
+	BRINKWATCH_TEST_AWAY_S=60 $(BIN)/python -m pytest tests/live/test_notifications.py
 	$(BIN)/python -m tests.fuzz --seconds 600
+	$(BIN)/python -m tests.live.soak
 	$(BIN)/python -m tests.bench.bench_rivals --events 200000 --rounds 1 --only flink,streams
 
 # Changed inputs into everything that reads bytes from outside.
@@ -103,7 +106,7 @@ $(VENV)/others/.ready: $(OTHERS)/requirements.lock $(READY)
 
 # What reports draw with (uPlot, ECharts), from npm's packages: exactly those of the lock, with their
 # licences. Only `--report` needs them, so without npm everything else goes on.
-ASSETS := replay/report/assets
+ASSETS := monitor/page/assets
 PACKED := deploy/report/node_modules
 assets: $(ASSETS)/LICENSES.txt
 $(ASSETS)/LICENSES.txt: deploy/report/package-lock.json
@@ -117,6 +120,15 @@ $(ASSETS)/LICENSES.txt: deploy/report/package-lock.json
 		zrender/LICENSE tslib/LICENSE.txt; do \
 		printf '%s\n\n' "== $$name"; cat $(PACKED)/$$name; echo; done >$@
 	rm -rf $(PACKED)
+
+# What the browser tests judge the pages' accessibility with, from npm as well.
+AXE := tests/browser/node_modules/axe-core/axe.min.js
+axe: $(AXE)
+$(AXE): tests/browser/package-lock.json
+	@command -v npm >/dev/null || \
+		{ echo "the browser tests need npm (of Node.js) once: install it, then make axe"; exit 2; }
+	npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 # Exactly the versions and hashes of the lock; the project itself stays editable.
 $(READY): requirements.lock pyproject.toml
@@ -146,4 +158,4 @@ sbom: $(READY)
 	@echo "dist/brinkwatch.cdx.json"
 
 clean:
-	rm -rf $(VENV) $(ASSETS) demo-out bench-out stack-out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ASSETS) tests/browser/node_modules demo-out bench-out stack-out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -73,15 +73,19 @@ class Places(NamedTuple):
         return self.out / "brinkwatch.toml"
 
 
-def run_stack(out: Path, minutes: int, speed: str, console: Console) -> None:
+def run_stack(
+    out: Path, minutes: int, speed: str, receivers: Path | None, console: Console
+) -> None:
     """Start everything, publish a day, and show what reaches Alertmanager; until an interrupt.
 
     out: the folder of logs, configurations and data. minutes, speed: of the simulated day, as
-    `brinkwatch demo` takes them. Raises `BrinkwatchError` where a program is missing or one ends.
+    `brinkwatch demo` takes them. receivers: a file of `[[receivers]]`, beside Alertmanager. Raises
+    `BrinkwatchError` where a program is missing or one ends.
     """
     from replay import demo  # heavy: a wrong option is answered before
 
     parse_speed(speed)  # before anything is started
+    more = "" if receivers is None else _read_receivers(receivers)
     programs = {name: find_program(name) for name in PROGRAMS}
     out.mkdir(parents=True, exist_ok=True)
     day = demo.make_day(out, console, minutes)
@@ -89,7 +93,7 @@ def run_stack(out: Path, minutes: int, speed: str, console: Console) -> None:
         broker = stack.enter_context(Broker(brief=True, say=console.say))
         ports = {name: f"127.0.0.1:{choose_port(port)}" for name, port in USUAL_PORTS.items()}
         places = Places(out.resolve(), broker.bootstrap, *ports.values())
-        write_settings(places)
+        write_settings(places, more)
         create_topics(load(places.config), 1, console)
         services = []
         for name, command in _commands(programs, places).items():
@@ -101,6 +105,15 @@ def run_stack(out: Path, minutes: int, speed: str, console: Console) -> None:
         command = [*_brinkwatch("publish", places), str(day), "--speed", speed]
         publisher = stack.enter_context(_running("the simulated venue", command, places.out))
         _watch(services, publisher, broker, places, console)
+
+
+def _read_receivers(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{file} cannot be read ({error}): give a file of [[receivers]]"
+        ) from None
 
 
 def find_program(name: str) -> str:
@@ -126,8 +139,11 @@ def choose_port(usual: int) -> int:
     raise BrinkwatchError("there is no free port on loopback: stop something that listens")
 
 
-def write_settings(places: Places) -> None:
-    """Write what each program reads: `deploy`'s own files with the addresses of here."""
+def write_settings(places: Places, receivers: str = "") -> None:
+    """Write what each program reads: `deploy`'s own files with the addresses of here.
+
+    receivers: TOML that is added to the sidecar's configuration.
+    """
     for folder in ("prometheus", "alertmanager"):
         shutil.rmtree(places.out / folder, ignore_errors=True)  # with the data of a run before
         shutil.copytree(DEPLOY / folder, places.out / folder)
@@ -144,7 +160,7 @@ def write_settings(places: Places) -> None:
         f"[http]\nport = {places.sidecar.rpartition(':')[2]}\n\n"
         f"[state]\ndir = {json.dumps(str(places.out / 'state'))}\n\n"
         '[[receivers]]\nname = "alertmanager"\nkind = "alertmanager"\n'
-        f'url = "http://{places.alertmanager}"\n'
+        f'url = "http://{places.alertmanager}"\n\n{receivers}'
     )
 
 
@@ -265,13 +281,14 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("stack-out"), help="logs, data, settings")
     parser.add_argument("--minutes", type=int, default=40, help="length of the simulated day")
     parser.add_argument("--speed", default="10", help="its seconds a second")
-    arguments = parser.parse_args()
+    parser.add_argument("--receivers", type=Path, help="TOML: more [[receivers]] for the sidecar")
+    given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     console = Console(False)
     try:
-        run_stack(arguments.out, arguments.minutes, arguments.speed, console)
+        run_stack(given.out, given.minutes, given.speed, given.receivers, console)
     except KeyboardInterrupt:
-        console.say(f"everything is stopped; logs and data stay in {arguments.out}")
+        console.say(f"everything is stopped; logs and data stay in {given.out}")
     except BrinkwatchError as error:
         print_error(str(error))
         return 2 if isinstance(error, ConfigError) else 1

@@ -76,7 +76,7 @@ class Score(NamedTuple):
 
 
 class Bank(abc.ABC):
-    """Detectors of one kind and with the same parameters, one a row, rows numbered from 0.
+    """Detectors of one kind and with the same `Detector.bank_key`, one a row, numbered from 0.
 
     The engine watches thousands of streams, and a call for each would cost more than what is
     computed in it; so all streams of a window are judged and learnt in one call. What a bank says
@@ -96,6 +96,11 @@ class Bank(abc.ABC):
     @abc.abstractmethod
     def grow(self, rows: int) -> None:
         """Have at least so many rows; a new row is a detector that has seen nothing."""
+
+    def adopt(self, row: int, detector: Detector) -> None:  # noqa: B027  (most have nothing)
+        """Let a row have the parameters of its detector that `Detector.bank_key` leaves out.
+
+        Called before a new row is asked, and before `restore`."""
 
     @abc.abstractmethod
     def judge(self, rows: Int64, values: Float64) -> Float64:
@@ -171,8 +176,9 @@ class Detector(AnomalyDetector):
 
     @property
     def bank_key(self) -> Any:
-        """All parameters but the names of features, hashable. Streams whose detectors are of one
-        class and equal in this share a bank; None: each stream has a bank of its own."""
+        """All parameters but the names of features and what `Bank.adopt` reads, hashable. Streams
+        whose detectors are of one class and equal in this share a bank; None: each stream has a
+        bank of its own."""
         return None
 
     def matters(self, value: Float64) -> bool:

@@ -20,8 +20,9 @@ from typing import ClassVar
 import numpy as np
 from numba import njit
 
-from detectors.arrays.types import F2, FLOAT, INT, Float64
-from detectors.base import Evidence, learning_reason
+from detectors.arrays.growable import grow_rows
+from detectors.arrays.types import F1, F2, INT, Float64
+from detectors.base import Detector, Evidence, learning_reason
 from detectors.row_detector import SEEN, RowBank, RowDetector, RunBank
 from detectors.stats.limits import NUMBER_MAX
 from detectors.window_run import (
@@ -43,8 +44,8 @@ LEVEL_LEAST = 1.0
 """From no usual level on, a level of moments is learnt as at most this: one bps, one trade."""
 
 
-@njit(RUN_END(F2, FLOAT, INT, INT, INT, INT, RUN), cache=True, nogil=True)
-def run_windows(state, least, warm_up, steps, low, block, run):  # type: ignore[no-untyped-def]
+@njit(RUN_END(F2, F1, INT, INT, INT, INT, RUN), cache=True, nogil=True)
+def run_windows(state, leasts, warm_up, steps, low, block, run):  # type: ignore[no-untyped-def]
     """As `RunBank.run`. The last number of a window is its score."""
     last = run.values.shape[1] - 1
     for w in range(low, run.judged.size):
@@ -71,7 +72,8 @@ def run_windows(state, least, warm_up, steps, low, block, run):  # type: ignore[
                     row[SEEN] += 1.0
                     if row[SEEN] > 1.0:
                         # An outlier moves the usual level as twice the usual level would.
-                        level = min(level, row[USUAL] + max(row[USUAL], least))
+                        least = max(row[USUAL], leasts[run.rows[i]])
+                        level = min(level, row[USUAL] + least)
                     row[USUAL] += max(ALPHA, 1.0 / row[SEEN]) * (level - row[USUAL])
                 if steps == BOTH:
                     is_full |= count_score(run, i, block)
@@ -81,15 +83,31 @@ def run_windows(state, least, warm_up, steps, low, block, run):  # type: ignore[
 
 
 class RecordHighBank(RunBank):
-    """`RecordHighDetector`s with the same parameters, a row of numbers each."""
+    """`RecordHighDetector`s, a row of numbers each.
+
+    `least`: of rows that have not been told otherwise (`adopt`).
+    """
 
     def __init__(self, least: float, warm_up: int = 1) -> None:
         super().__init__(WIDTH, warm_up=warm_up)
-        self._least = least
+        self._least, self._leasts = least, np.empty(0)
+
+    def grow(self, rows: int) -> None:
+        super().grow(rows)
+        self._leasts = grow_rows(self._leasts, rows, fill=self._least)
+
+    def adopt(self, row: int, detector: Detector) -> None:
+        assert isinstance(detector, RecordHighDetector)
+        self.grow(row + 1)
+        self._leasts[row] = detector.least
+
+    def restore(self, state: Float64) -> None:
+        super().restore(state)
+        self.grow(len(state))
 
     def run(self, steps: int, low: int, block: int, windows: WindowRun) -> tuple[int, bool]:
         arguments = self._warm_up, steps, low, block, windows
-        after: tuple[int, bool] = run_windows(self._rows, self._least, *arguments)
+        after: tuple[int, bool] = run_windows(self._rows, self._leasts, *arguments)
         return after
 
     def why_of(self, state: list[float], value: Float64) -> str:
@@ -99,7 +117,7 @@ class RecordHighBank(RunBank):
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
         level, (seen, usual) = float(value[0]), self._rows[row].tolist()
-        if seen < self._warm_up or not self._least <= level <= NUMBER_MAX:
+        if seen < self._warm_up or not self._leasts[row] <= level <= NUMBER_MAX:
             return None
         return Evidence(level, usual, "value", 1)
 
@@ -130,8 +148,8 @@ class RecordHighDetector(RowDetector):
     2.0
     """
 
-    BANK: ClassVar[type[RowBank]] = RecordHighBank
-    PARAMETERS: ClassVar[tuple[str, ...]] = ("least",)
+    BANK: ClassVar[type[RecordHighBank]] = RecordHighBank
+    PARAMETERS: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, feature: str = "level", least: float = 1.0) -> None:
         if not least > 0.0:
@@ -140,9 +158,12 @@ class RecordHighDetector(RowDetector):
         self.least = least
         self._init_row()
 
+    def bank(self) -> RowBank:
+        return self.BANK(self.least, *self.bank_key)
+
 
 class LikelihoodBank(RecordHighBank):
-    """`LikelihoodDetector`s with the same parameters, a row of numbers each."""
+    """`LikelihoodDetector`s with the same warm-up, a row of numbers each."""
 
     log_likelihood = True
 
@@ -172,7 +193,7 @@ class LikelihoodDetector(RecordHighDetector):
     """
 
     BANK: ClassVar = LikelihoodBank
-    PARAMETERS: ClassVar[tuple[str, ...]] = ("least", "warm_up")
+    PARAMETERS: ClassVar[tuple[str, ...]] = ("warm_up",)
     log_likelihood: ClassVar[bool] = True
 
     def __init__(
@@ -196,6 +217,9 @@ class MomentBank(RecordHighBank):
 
     def __init__(self) -> None:
         super().__init__(LEVEL_LEAST)
+
+    def adopt(self, row: int, detector: Detector) -> None:
+        """Rows have nothing of their own."""
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
         return Evidence(float(value[0]), float(self._rows[row, USUAL]), "value", 1)
@@ -231,8 +255,7 @@ class MomentDetector(RecordHighDetector):
     12.0
     """
 
-    BANK: ClassVar[type[RowBank]] = MomentBank
-    PARAMETERS: ClassVar[tuple[str, ...]] = ()
+    BANK: ClassVar[type[RecordHighBank]] = MomentBank
     is_moment: ClassVar[bool] = True
 
     def __init__(
@@ -247,6 +270,9 @@ class MomentDetector(RecordHighDetector):
         self.score = score
         self.score_least = score_least
         super().__init__(feature, least)
+
+    def bank(self) -> RowBank:
+        return MomentBank()
 
     def matters(self, value: Float64) -> bool:
         return bool(value[0] >= self.least and value[-1] >= self.score_least)

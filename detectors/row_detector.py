@@ -109,7 +109,7 @@ class RowDetector(Detector):
 
     BANK: ClassVar[type[RowBank]]
     PARAMETERS: ClassVar[tuple[str, ...]]
-    """All parameters but the names of features; the bank takes them in this order."""
+    """Those in which the rows of a bank are alike; the bank takes them in this order."""
     WARM_UP_MIN: ClassVar[int] = 1
     explains: ClassVar = True
 

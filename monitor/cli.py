@@ -130,6 +130,7 @@ def demo(
         bool, typer.Option("--live", help="through a real Kafka, started here")
     ] = False,
     minutes: Annotated[int, typer.Option(min=1, help="length of the day")] = 40,
+    open_: Annotated[bool, typer.Option("--open", help="open the report in a browser")] = False,
     speed: Annotated[str, typer.Option(help="with --live: event seconds a second, or max")] = "40",
     json: Json = False,
 ) -> None:
@@ -143,8 +144,10 @@ def demo(
 
     console, config = Console(json), _load(None, None)
     if not live:
-        console.result(demo.run(out, config, console, minutes))
+        console.result(demo.run(out, config, console, minutes, open_))
         return
+    if open_:
+        raise ConfigError("--open is of a demo that replays its day: leave out --live")
     from monitor.commands.live_demo import run_live_demo
 
     pace = parse_speed(speed)
@@ -225,6 +228,9 @@ def replay(
     metrics: Annotated[
         Path | None, typer.Option(help="write the metrics here, OpenMetrics for promtool")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="write the day as a page here, HTML without network")
+    ] = None,
     metrics_every: Annotated[
         float, typer.Option(min=0.1, help="seconds of event time between two sets of them")
     ] = 15.0,
@@ -257,7 +263,7 @@ def replay(
 
     shown = AlertFilter(low, high, frozenset(symbol or ()))
     target = MetricsTarget(metrics, metrics_every) if metrics is not None else None
-    options = ReplayOptions(batch, pace, shown, workers, on, cluster, metrics=target)
+    options = ReplayOptions(batch, pace, shown, workers, on, cluster, metrics=target, report=report)
     console, settings = Console(json), _load(config, alerts_per_day)
     result = commands.replay_days(
         commands.open_days(day), settings, console, options, alerts, bands, override
@@ -273,17 +279,19 @@ def run(
         typer.Option(metavar="TOPIC", help="go on where this topic was made anew or cut"),
     ] = None,
     alerts_per_day: PerDay = None,
-) -> int:
+) -> None:
     """The sidecar: watches the topics, publishes alerts, each once; until SIGTERM or Ctrl-C.
 
     A topic whose log was made anew, or has lost records that were not read, ends it. With
     --accept-gap (for each such topic) it goes on with all that was learnt, from where the log now
     begins, and an alert says what is missing.
     """
-    _announce_compilation()
+    from monitor.commands import compilation, process_log
+
+    compilation.announce(process_log.note)
     from monitor.commands.run_sidecar import run_sidecar
 
-    return run_sidecar(_load(config, alerts_per_day), accept_gap or ())
+    raise typer.Exit(run_sidecar(_load(config, alerts_per_day), accept_gap or ()))
 
 
 @app.command()
@@ -715,6 +723,9 @@ def feedback(
     verdict: Annotated[str | None, typer.Argument(help="true or false")] = None,
     note: Annotated[str, typer.Option(help="why, in your own words")] = "",
     alerts: AlertsPlace = None,
+    import_: Annotated[
+        Path | None, typer.Option("--import", help="keep the verdicts that a report's page saved")
+    ] = None,
     summary: Annotated[bool, typer.Option("--summary", help="precision by kind")] = False,
     config: ConfigFile = None,
     json: Json = False,
@@ -727,12 +738,18 @@ def feedback(
     from monitor.commands import feedback as job
 
     console, settings = Console(json), _load(config, None)
-    if summary:
+    if import_ is not None:
+        if reference is not None or summary:
+            raise ConfigError("--import takes a whole file: leave out the id, list and --summary")
+        console.result(job.import_verdicts(settings, import_, console))
+    elif summary:
         console.result(job.summary(settings, console))
     elif reference == "list" and verdict is None:
         console.result(job.list_verdicts(settings, console))
     elif reference is None or verdict is None:
-        raise ConfigError("feedback needs an id and true or false; or list; or --summary")
+        raise ConfigError(
+            "feedback needs an id and true or false; or list; or --summary; or --import FILE"
+        )
     else:
         console.result(job.record(settings, reference, verdict, note, alerts, console))
 

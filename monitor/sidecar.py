@@ -30,6 +30,7 @@ from monitor.core.watch_state import short_books, watch_state
 from monitor.delivery.session import DeliverySession
 from monitor.errors import ConfigError, nearest_name
 from monitor.http.recent_alerts import RecentAlerts
+from monitor.http.recent_markets import RecentMarkets
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients, UnreachableError
 from monitor.kafka.partitions import PartitionKey
@@ -268,6 +269,12 @@ class Sidecar:
         """What /metrics shows."""
         return self.metrics.registry
 
+    @property
+    def recent_markets(self) -> RecentMarkets | None:
+        """Of the venue stage, if it runs in this process now."""
+        venue = self.venue_session()
+        return None if venue is None else venue.markets
+
     def alive(self) -> tuple[bool, str]:
         """What /livez answers."""
         return health.liveness(list(self._supervisors.values()))
@@ -316,6 +323,9 @@ class Sidecar:
             "why": why,
             "partitions": sorted(self._assigned or ()),
             "fetch": self._fetch,
+            "alerts_per_day": self._config.alerts.per_day,
+            "closed_ns": None if self.closed_ns == NEVER else self.closed_ns,
+            "delay_s": round(self._delay_s(), 3),
             "lag": sum(sum(session.lag.values()) for session in self.sessions()),
             "positions": positions,
             **await self._watched(),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor.config import Config, load
-from monitor.console import Console
+from monitor.console import Console, Display, DisplayLog
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.feature_catalogue import NEAR_DEPTH_BPS
@@ -16,6 +16,7 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode import codec
 from monitor.core.watch_state import describe
 from monitor.errors import BrinkwatchError, ConfigError
+from monitor.page.document import check_assets
 from monitor.plugins import detector_factories
 from monitor.silences.recorded import read_recorded
 from monitor.silences.silence import Silences
@@ -27,9 +28,12 @@ from replay.day.address import open_day_at
 from replay.day.importer import ImportReport
 from replay.day.layout import REFUSED
 from replay.day.sequence import DaySequence
-from replay.run import ReplayOptions, ReplaySummary, replay
+from replay.run import ReplayOptions, ReplaySummary, atomic_file, replay
 from replay.selection import check_selection
 from replay.simulation.settings import SimulationSettings
+
+if TYPE_CHECKING:
+    from replay.report.day_recorder import DayRecorder
 
 _WHY = {**codec.REASONS, **base.REASONS}
 
@@ -202,12 +206,21 @@ def replay_days(
     if override is not None:
         if metrics_to is not None:
             raise ConfigError("--metrics is of one run: leave out --override")
+        if options.report is not None:
+            raise ConfigError("--report is of one run: leave out --override")
         from replay.counterfactual.command import replay_override
 
         return replay_override(days, config, console, options, alerts_to, bands_to, override)
     chosen = options.shown
     empty = check_selection(days, chosen.symbols, chosen.from_ts, chosen.to_ts)
+    recorder = None if options.report is None else make_recorder(days, config, options)
     shown: list[Alert] = []
+
+    def show_alert(alert: Alert) -> None:
+        shown.append(alert)
+        if recorder is not None:
+            recorder.take_alert(alert)
+
     with console.progress("replaying, records", days.record_count) as show:
         summary = replay(
             days,
@@ -216,17 +229,56 @@ def replay_days(
             options,
             alerts_to=alerts_to,
             bands_to=bands_to,
-            on_alert=shown.append,
+            on_alert=show_alert,
             progress=show,
+            observe=None if recorder is None else recorder.take,
         )
     console.alerts(shown)
     if empty is not None:
         console.say(empty)
     describe_summary(summary, days, console)
+    if recorder is not None:
+        assert options.report is not None
+        write_day_report(options.report, days, recorder, summary, config)
     for what, file in (("alerts", alerts_to), ("bands", bands_to), ("metrics", metrics_to)):
         if file is not None:
             console.say(f"{what} are in {file}")
+    if options.report is not None:
+        console.say(f"the report is in {options.report}")
     return dataclasses.asdict(summary)
+
+
+def make_recorder(days: DaySequence, config: Config, options: ReplayOptions) -> DayRecorder:
+    """What collects for the report of a replay; raises `BrinkwatchError` where the page could not
+    be written, before the days are read."""
+    from replay.report.day import DAY_ASSETS
+    from replay.report.day_recorder import DayRecorder
+
+    check_assets(DAY_ASSETS)
+    shown, span = options.shown, days.span
+    low, high = (0, 0) if span is None else (span.first_ts, span.last_ts)
+    low, high = max(low, shown.from_ts or low), min(high, shown.to_ts or high)
+    counts = days.count_by_market(shown.from_ts, shown.to_ts)
+    chosen = {name: n for name, n in counts.items() if not shown.symbols or name in shown.symbols}
+    return DayRecorder(chosen, low, high, config.engine())
+
+
+def write_day_report(
+    file: Path, days: DaySequence, recorder: DayRecorder, summary: ReplaySummary, config: Config
+) -> None:
+    """Write the page of the days that were replayed."""
+    from replay.report.day import DayNames, day_report
+
+    log = DisplayLog()
+    describe_summary(summary, days, log)
+    names = DayNames(
+        ", ".join(Path(day.address).name for day in days.days),
+        list(dict.fromkeys(day.meta.venue for day in days.days)),
+    )
+    recorder.finish()
+    page = day_report(names, recorder, summary, config.engine(), log.parts)
+    with atomic_file(file) as out:
+        out.write(page.encode())
 
 
 def with_silences(options: ReplayOptions, config: Config, days: DaySequence) -> ReplayOptions:
@@ -236,7 +288,7 @@ def with_silences(options: ReplayOptions, config: Config, days: DaySequence) -> 
     return dataclasses.replace(options, silences=silences)
 
 
-def describe_summary(summary: ReplaySummary, days: DaySequence, console: Console) -> None:
+def describe_summary(summary: ReplaySummary, days: DaySequence, console: Display) -> None:
     """What a replay read, what it had to go by, and how long it took."""
     records = f"{summary.records:,} records ({format_counts(summary.events)})"
     console.say(f"{records} in {summary.windows:,} windows")

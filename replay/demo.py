@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import webbrowser
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,52 @@ from monitor.config import Config
 from monitor.console import Console
 from monitor.core.alerts.formatting import clock
 from monitor.core.contract.alert import Alert, parse_alert
+from monitor.errors import BrinkwatchError
+from monitor.page.document import check_assets
 from replay import commands, ground_truth
 from replay.day import Day
+from replay.run import ReplayOptions
 from replay.simulation.settings import SimulationSettings
 
 
-def run(out: Path, config: Config, console: Console, minutes: int) -> dict[str, Any]:
-    """Simulate into `out`/day, replay it, and write `out`/alerts.jsonl."""
+def run(
+    out: Path, config: Config, console: Console, minutes: int, is_opened: bool = False
+) -> dict[str, Any]:
+    """Simulate into `out`/day, replay it, and write `out`/alerts.jsonl and `out`/report.html;
+    `is_opened`: the report is shown in the browser of this machine.
+
+    Without what pages are drawn with (`make assets`) there is no report, and a line says so.
+    """
+    report = _report_file(out, is_opened, console)
     day = make_day(out, console, minutes)
     alerts_file = out / "alerts.jsonl"
     result = commands.replay_days(
-        commands.open_days([str(day)]), config, console, alerts_to=alerts_file
+        commands.open_days([str(day)]),
+        config,
+        console,
+        ReplayOptions(report=report),
+        alerts_to=alerts_file,
     )
     alerts = [parse_alert(line) for line in alerts_file.read_text().splitlines()]
-    return {**result, **compare_with_planted(day, alerts, console)}
+    compared = compare_with_planted(day, alerts, console)
+    if report is not None:
+        console.say(f"the day as a page: {report}")
+        if is_opened and not webbrowser.open(report.resolve().as_uri()):
+            console.say(f"no browser could be started: open {report} in one")
+    return {**result, **compared}
+
+
+def _report_file(out: Path, is_opened: bool, console: Console) -> Path | None:
+    from replay.report.day import DAY_ASSETS
+
+    try:
+        check_assets(DAY_ASSETS)
+    except BrinkwatchError as error:
+        if is_opened:
+            raise
+        console.say(f"no report of the day: {error}")
+        return None
+    return out / "report.html"
 
 
 def make_day(out: Path, console: Console, minutes: int) -> Path:

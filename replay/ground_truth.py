@@ -71,8 +71,11 @@ def lifecycles(alerts: list[Alert]) -> list[list[Alert]]:
 
 def is_near(alert: Alert, incident: PlantedIncident) -> bool:
     """Whether an alert may come from a planted incident: the same market, and either the time of
-    the incident, or one of its accounts while it places the orders that it will cancel."""
-    if incident.markets and set(incident.markets).isdisjoint(alert.symbols):
+    the incident, or one of its accounts while it places the orders that it will cancel.
+
+    A cascade is near everywhere: what it forces are accounts with positions in other markets too.
+    """
+    if incident.kind != "cascade" and not _is_in_markets(alert, incident):
         return False
     grace_ns = SLOW_GRACE_NS if incident.kind in _SLOW else GRACE_NS
     if incident.start_ts < alert.ts <= incident.end_ts + grace_ns:
@@ -84,10 +87,14 @@ def is_near(alert: Alert, incident: PlantedIncident) -> bool:
 
 def is_about(alert: Alert, incident: PlantedIncident) -> bool:
     """Whether an alert near an incident has evidence of its kind."""
+    if not is_near(alert, incident) or not _is_in_markets(alert, incident):
+        return False
     wanted = EVIDENCE[incident.kind]
-    return is_near(alert, incident) and any(
-        not wanted.isdisjoint(_kinds_of(evidence)) for evidence in alert.evidence
-    )
+    return any(not wanted.isdisjoint(_kinds_of(evidence)) for evidence in alert.evidence)
+
+
+def _is_in_markets(alert: Alert, incident: PlantedIncident) -> bool:
+    return not incident.markets or not set(incident.markets).isdisjoint(alert.symbols)
 
 
 def _kinds_of(evidence: AlertEvidence) -> tuple[str, ...]:

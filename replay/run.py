@@ -71,7 +71,7 @@ class ReplayOptions:
     workers: int | None = None
     """Processes that run shards, beside this one with the venue stage; 1: all in this one. None: as
     the machine and the day suit. The output does not depend on it. A replay that has a speed, or
-    stops before the day's end, or writes metrics, runs in one process."""
+    stops before the day's end, or writes metrics or a report, runs in one process."""
     on: str | None = None
     """The engine of a cluster that runs the shards, `dask`; None: this machine alone."""
     cluster: str | None = None
@@ -81,6 +81,9 @@ class ReplayOptions:
     metrics: MetricsTarget | None = None
     """Where the metrics of the days go, as OpenMetrics; None: nowhere. Such a replay runs in one
     process."""
+    report: Path | None = None
+    """Where the page of the days goes (`replay/report/day.py`); None: nowhere. Such a replay runs
+    in one process too, for only there are closed windows seen."""
 
 
 @dataclass(slots=True)
@@ -139,13 +142,15 @@ def replay(
     bands_to: Path | None = None,
     on_alert: Callable[[Alert], None] | None = None,
     progress: Callable[[int], None] | None = None,
+    observe: Callable[[StageOutput], None] | None = None,
     prepare: Callable[[VenueStage], None] | None = None,
 ) -> ReplaySummary:
     """Run `days` through the engine and write what it publishes.
 
     `alerts_to`, `bands_to`: files of JSON lines, as on the topics `brinkwatch.alerts` and
     `brinkwatch.bands`; they appear only when the replay has ended. `on_alert` takes each alert that
-    is shown, `progress` the number of records read so far. `prepare`: see `replay_outputs`.
+    is shown, `progress` the number of records read so far. `observe` takes what each step puts out,
+    before its alerts. `prepare`: see `replay_outputs`.
     """
     options = options or ReplayOptions()
     summary = ReplaySummary(silenced={one.name: 0 for one in options.silences.every})
@@ -157,6 +162,8 @@ def replay(
         )
         outputs = closing(replay_outputs(days, settings, factories, options, summary, prepare))
         for output in stack.enter_context(outputs):
+            if observe is not None:
+                observe(output)
             for alert in filter(options.shown.matches, output.alerts):
                 summary.alerts += 1
                 if alert.silenced_by is not None:
@@ -285,11 +292,12 @@ def _choose_run(
     cluster: Cluster | None,
 ) -> SingleReplay | ParallelReplay:
     speed, last_ts = options.speed, options.shown.to_ts
-    alone = speed is not None or last_ts is not None or options.metrics is not None
+    written = options.metrics is not None or options.report is not None
+    alone = speed is not None or last_ts is not None or written
     if alone and (cluster is not None or (options.workers or 1) > 1):
         raise ConfigError(
-            "a replay at a speed, up to a time, or with metrics runs in one process: leave out the "
-            "workers"
+            "a replay at a speed, up to a time, with metrics or with a report runs in one process: "
+            "leave out the workers"
         )
     rows = options.rows if options.metrics is None else min(options.rows, METRICS_ROWS)
     if cluster is not None:

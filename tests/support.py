@@ -45,7 +45,8 @@ def program(name: str) -> str:
     """A program's path, or a skip that says which is missing."""
     path = shutil.which(name)
     if path is None:
-        skip_or_fail(f"the program {name} (apt-get install prometheus prometheus-alertmanager)")
+        packages = "prometheus prometheus-alertmanager chromium"
+        skip_or_fail(f"the program {name} (apt-get install {packages})")
     assert path is not None
     return path
 

@@ -33,7 +33,7 @@ BUDGET = [
         "Those that began in the last 24 hours and that no silence covers. True ones among them "
         "are beyond the budget.",
         f"sum({growth(INCIDENTS, 'kind', '1d')})",
-        runbook="BrinkwatchAlertsBeyondBudget",
+        rules=["BrinkwatchAlertsBeyondBudget"],
     ),
     number(
         "Messages",
@@ -55,7 +55,7 @@ BUDGET = [
         "Their detector raised an error.",
         'sum(brinkwatch_streams{state="out"})',
         limits=[(1, AMBER)],
-        runbook="BrinkwatchStreamOut",
+        rules=["BrinkwatchStreamOut"],
     ),
 ]
 OVER_TIME = [

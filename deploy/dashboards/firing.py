@@ -36,7 +36,7 @@ def _standing(severity: str, color: str) -> Any:
         "Incidents that fire and that no silence covers.",
         f'sum(brinkwatch_alerts_firing{{severity="{severity}"}}) or on() vector(0)',
         limits=[(1, color)],
-        runbook="BrinkwatchCriticalUnattended" if severity == "critical" else "",
+        rules=["BrinkwatchCriticalUnattended"] if severity == "critical" else (),
     )
 
 

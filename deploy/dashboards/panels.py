@@ -87,6 +87,17 @@ def _limits(limits: Sequence[tuple[float, str]], base: str = GREEN) -> Any:
     return dashboard.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(steps)
 
 
+def _with_runbooks(panel: Any, rules: Sequence[str]) -> Any:
+    links = [
+        dashboard.DashboardLink(rule)
+        .type(model.DashboardLinkType.LINK)
+        .url(f"${{runbooks}}/{rule}")
+        .target_blank(True)
+        for rule in rules
+    ]
+    return panel.links(links) if links else panel
+
+
 def number(
     title: str,
     what: str,
@@ -94,35 +105,35 @@ def number(
     unit: str = "short",
     limits: Sequence[tuple[float, str]] = (),
     base: str = GREEN,
-    runbook: str = "",
+    rules: Sequence[str] = (),
 ) -> Any:
-    """One number; `limits`: the values from which on it has another colour. `runbook`: the rule on
-    it, whose page the panel links to."""
+    """One number; `limits`: the values from which on it has another colour. `rules`: those on it,
+    to whose pages the panel links."""
     panel = stat.Panel().title(title).description(what).unit(unit)
     panel = panel.thresholds(_limits(limits, base)).height(LOW).span(SMALL)
-    if runbook:
-        link = dashboard.DashboardLink("runbook").type(model.DashboardLinkType.LINK)
-        panel = panel.links([link.url(f"${{runbooks}}/{runbook}").target_blank(True)])
-    panel = panel.graph_mode(common_model.BigValueGraphMode.NONE)
+    panel = _with_runbooks(panel, rules).graph_mode(common_model.BigValueGraphMode.NONE)
     panel = panel.reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
     return _with_targets(panel, [Query(query)], instant=True)
 
 
 def lines(
     title: str, what: str, *queries: Query, unit: str = "short", span: int = HALF,
-    signed: bool = False,
+    signed: bool = False, rules: Sequence[str] = (),
 ) -> Any:  # fmt: skip
-    """Lines over time, from zero up unless they are `signed`."""
+    """Lines over time, from zero up unless they are `signed`. `rules`: as of `number`."""
     panel = timeseries.Panel().title(title).description(what).unit(unit)
     panel = panel if signed else panel.min(0)
     panel = panel.fill_opacity(8).line_width(1).height(HIGH).span(span)
     panel = panel.show_points(common_model.VisibilityMode.NEVER)
-    return _with_targets(panel, queries, instant=False)
+    return _with_targets(_with_runbooks(panel, rules), queries, instant=False)
 
 
-def rates(title: str, what: str, metric: str, by: str, span: int = HALF) -> Any:
+def rates(
+    title: str, what: str, metric: str, by: str, span: int = HALF, rules: Sequence[str] = ()
+) -> Any:
     """A counter's growth each second, a line for each value of one of its labels."""
-    return lines(title, what, Query(rate(metric, by), f"{{{{{by}}}}}"), unit="cps", span=span)
+    query = Query(rate(metric, by), f"{{{{{by}}}}}")
+    return lines(title, what, query, unit="cps", span=span, rules=rules)
 
 
 def bars(title: str, what: str, *queries: Query, span: int = HALF, interval: str = "1m") -> Any:
@@ -168,7 +179,7 @@ def firing_table(title: str, what: str, query: Query, span: int = WIDE) -> Any:
     markets = [
         _link("symbol", "/d/brinkwatch-symbol?var-symbol=${__value.text}&${__url_time_range}")
     ]
-    kinds = [_link("runbook", "${runbooks}/${__value.text}")]
+    kinds = [_link("runbook", "${runbooks}/kinds")]
     panel = table.Panel().title(title).description(what).height(HIGH).span(span)
     panel = panel.with_transformation(organize).override_by_name("since", since)
     panel = panel.override_by_name("symbol", markets).override_by_name("kind", kinds)

@@ -24,7 +24,7 @@ STATUS = [
         "min(brinkwatch_ready)",
         limits=[(1, GREEN)],
         base=RED,
-        runbook="BrinkwatchNotReady",
+        rules=["BrinkwatchNotReady", "BrinkwatchGone"],
     ),
     number(
         "Records that wait",
@@ -38,7 +38,7 @@ STATUS = [
         "max(brinkwatch_lag_seconds)",
         "s",
         [(10, AMBER), (60, RED)],
-        runbook="BrinkwatchBehind",
+        rules=["BrinkwatchBehind"],
     ),
     number(
         "Last snapshot",
@@ -46,7 +46,7 @@ STATUS = [
         "time() - max(brinkwatch_snapshot_timestamp_seconds)",
         "s",
         [(60, AMBER), (300, RED)],
-        runbook="BrinkwatchSnapshotOld",
+        rules=["BrinkwatchSnapshotOld"],
     ),
     number(
         "Last restore",
@@ -60,7 +60,7 @@ STATUS = [
         "How often the running processes have begun to read. More than one for each shard and the "
         "venue stage: Kafka failed them.",
         "sum(brinkwatch_lives_total)",
-        runbook="BrinkwatchStartsAgain",
+        rules=["BrinkwatchStartsAgain"],
     ),
 ]
 IN = [
@@ -110,6 +110,7 @@ BEHIND = [
         "Since a topic last brought something.",
         Query("time() - max by (topic) (brinkwatch_last_record_timestamp_seconds)", "{{topic}}"),
         unit="s",
+        rules=["BrinkwatchTopicSilent"],
     ),
     lines(
         "Behind the furthest topic, event time",
@@ -168,6 +169,7 @@ OUT = [
         "brinkwatch_dead_letters_total",
         "reason",
         span=THIRD,
+        rules=["BrinkwatchRefuses"],
     ),
     lines(
         "Control records",
@@ -186,12 +188,14 @@ DELIVERY = [
         "receiver",
         span=THIRD,
     ),
-    rates(
+    lines(
         "Attempts that fail",
-        "Each second; each is made again.",
-        "brinkwatch_delivery_failures_total",
-        "receiver",
+        "Each second. They are made again, but for alerts that a receiver refuses as they are.",
+        Query(rate("brinkwatch_delivery_failures_total", "receiver"), "{{receiver}}"),
+        Query(rate("brinkwatch_delivery_rejected_total", "receiver"), "{{receiver}}, given up"),
+        unit="cps",
         span=THIRD,
+        rules=["BrinkwatchNotDelivered", "BrinkwatchDeliveryGivesUp"],
     ),
     lines(
         "Alerts that a receiver has not come to",
@@ -214,6 +218,7 @@ LATENESS = [
         "Share of the alerts of an hour; the objective is 1 %.",
         Query("brinkwatch:alerts_late:ratio_1h", "of an hour"),
         unit="percentunit",
+        rules=["BrinkwatchAlertsLateFast", "BrinkwatchAlertsLateSlow"],
     ),
 ]
 PROCESS = [

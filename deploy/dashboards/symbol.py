@@ -99,6 +99,7 @@ USUAL = [
         _band("lower_band", "{{symbol}} {{feature}}, lower"),
         span=WIDE,
         signed=True,
+        rules=["BrinkwatchOutsideBand"],
     )
 ]
 

@@ -68,7 +68,7 @@ NOW = [
         "max(brinkwatch_pools_unknown) / (max(brinkwatch_pools) > 0)",
         unit="percentunit",
         limits=[(0.01, AMBER), (0.1, RED)],
-        runbook="BrinkwatchPoolsUnknown",
+        rules=["BrinkwatchPoolsUnknown"],
     ),
     number(
         "Margins assumed",
@@ -87,7 +87,7 @@ NOW = [
         "- max(brinkwatch_bands_timestamp_seconds), 0)",
         unit="s",
         limits=[(60, AMBER), (600, RED)],
-        runbook="BrinkwatchBandsOld",
+        rules=["BrinkwatchBandsOld"],
     ),
 ]
 HEAT = [
@@ -145,7 +145,7 @@ CASCADES_NOW = [
         "move; from 1 on a move does not stop by itself.",
         "max(brinkwatch_system_reproduction_ratio)",
         limits=[(0.5, AMBER), (1, RED)],
-        runbook="BrinkwatchMarketsUnstable",
+        rules=["BrinkwatchMarketsUnstable"],
     ),
     number(
         "Markets near a critical shock",

@@ -7,20 +7,12 @@ from __future__ import annotations
 
 import math
 
-SIZES = (1 / 3, 1.0, 3.0, 30.0)
+SIZES = (1 / 3, 1.0, 3.0)
 """Burst sizes looked for, as multiples of the usual rate of the account's market: what an account
 does beside its market is what counts, and three accounts that double a market add a third each.
-The sizes lie a factor of three apart, which the spread of the burst's own rate bridges; 30 is for
-markets that hardly act."""
-SIZES_RELATIVE = (0.5, 2.0, 8.0, 32.0)
-"""The same as multiples of the account's slow rate; a burst is the larger of the two."""
+The sizes lie a factor of three apart, which the spread of the burst's own rate bridges."""
 BURST_SHAPE = 1.5
 """Shape of the gamma law of a burst's rate: a factor of four about its mean is nothing unusual."""
-BURST_WINDOWS = 20.0
-"""Mean length of a burst, windows. In each window it ends with a chance of one in 20, so half an
-hour in which an account does a little more than usual is a mood and no burst."""
-CONTINUATION_COST = -math.log1p(-1.0 / BURST_WINDOWS)
-"""What a CUSUM loses each window because the burst may have ended."""
 SLOW_WINDOWS = 3600.0 / math.log(2.0)
 """Memory of the slow rate, windows: a half-life of an hour."""
 MINUTES_WINDOWS, MINUTES_EVENTS = 600.0, 20.0
@@ -29,12 +21,11 @@ as which the slow rate counts beside it. With more events in ten minutes than th
 shows its hours of the day by itself."""
 RECENT_KEEP = math.exp(-0.5)
 """What the mean of the last seconds keeps each window: an excitation that decays over 2 s."""
-WEIGHT_OWN, WEIGHT_SHARED, WEIGHT_EVENTS, POPULATION_EVENTS = 0.4, 0.15, 50.0, 200.0
-"""Prior weights, in the forecast, of the account's last seconds and of its busy market. The prior
-counts as much as 200 events of all accounts, and the mean of all accounts as much as 50 events of
-the account."""
-WEIGHTS_MAX = 0.95
-"""The two weights together, at most: the slow rate always counts a little."""
+WEIGHT_OWN, WEIGHT_EVENTS, POPULATION_EVENTS = 0.4, 50.0, 200.0
+"""Prior weight, in the forecast, of the account's last seconds. The prior counts as much as 200
+events of all accounts, and the mean of all accounts as much as 50 events of the account."""
+WEIGHT_MAX = 0.95
+"""That weight is at most this: the slow rate always counts a little."""
 FLOW_DISPERSION, FLOW_EVENTS, DISPERSION_MIN = 1.3, 20.0, 1.05
 """Variance over mean of the flow in a window: the prior, the events that it counts as, and the
 least value; at 1 the formula would divide by zero."""
@@ -51,6 +42,5 @@ BATCH_MIN, BATCH_MIN_RELATIVE = 8.0, 4.0
 be ordinary flow."""
 COUNT_MAX = 1e6
 """Higher counts are judged as this one: beyond it the gamma function loses its digits."""
-PROFILE_PEAKS, POPULATION_PEAKS = 12.0, 100.0
-"""For how steeply an account's peaks thin out: the peaks of all accounts count as 12 peaks of its
-own, and theory counts as 100 peaks of all accounts."""
+PROFILE_PEAKS = 12.0
+"""For how steeply an account's peaks thin out: theory counts as 12 peaks of its own."""

@@ -5,7 +5,7 @@ account is soon within what the market does by itself. Beside the account's own 
 and market makers, who cancel in bursts by nature, are measured by how they do it every day.
 
 Each account has CUSUMs of log-likelihood ratios "a burst is added to its flow" against "nothing
-is", one for each of four sizes of burst; the highest is its evidence. That is multiplied by how
+is", one for each of three sizes of burst; the highest is its evidence. That is multiplied by how
 steeply the peaks of its evidence have thinned out (at most 1): what an account does every hour is
 no evidence, whatever the model says. The score of a window is the evidence of the highest account
 of one market, plus what two more add to it (`combine_actors`), less the logarithm of how many of
@@ -75,12 +75,8 @@ class AccountBurstDetector(Stateful):
         self._table = AccountTable(most)
         self._markets = MarketRates()
         self._episodes = AccountEpisodes(patience)
-        self._counts: Int64 = np.array([0, 0, -1])
+        self._counts: Int64 = np.array([0, -1])
         self._flow: Float64 = np.zeros(col.FLOW_COLUMNS)
-        self._hot_keys, self._hot_markets = (
-            np.zeros(HOT_MAX, np.uint64),
-            np.zeros(HOT_MAX, np.int64),
-        )
         self._arrays = _window_arrays(0, 0)
 
     def judge(self, window: int, acts: WindowActivity) -> AccountVerdict:
@@ -128,9 +124,8 @@ class AccountBurstDetector(Stateful):
     def _learnt(self) -> col.LearntArrays:
         table = self._table
         self._counts[col.N_ACCOUNTS] = table.n
-        hot = self._hot_keys, self._hot_markets
         places = table.keys, table.slots, self._markets.rows
-        return col.LearntArrays(table.state, *places, *hot, self._counts, self._flow)
+        return col.LearntArrays(table.state, *places, self._counts, self._flow)
 
     def _score(self, window: int, acts: WindowActivity) -> float:
         self._make_room(len(acts.key), acts.market)
@@ -167,39 +162,29 @@ class AccountBurstDetector(Stateful):
         return self._first_window >= 0
 
     @property
-    def hot_keys(self) -> frozenset[int]:
-        """The keys with evidence as of the last window learnt."""
-        return frozenset(self._hot_keys[: self._counts[col.N_HOT]].tolist())
-
-    @property
     def evicted(self) -> int:
         """How many accounts had to leave so far, for want of room."""
         return self._table.evicted
 
     def snapshot(self) -> dict[str, Any]:
-        n = int(self._counts[col.N_HOT])
-        hot = zip(self._hot_keys[:n].tolist(), self._hot_markets[:n].tolist(), strict=True)
         return super().snapshot() | {
             "first_window": self._first_window if self.has_started else None,
             "events": float(self._flow[col.FLOW_EVENTS_SUM]),
             "events_at": int(self._flow[col.FLOW_WINDOW]),
-            "hot_accounts": list(hot),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
-        first, hot = state["first_window"], state["hot_accounts"]
-        self._counts[:] = self._table.n, len(hot), -1 if first is None else first
+        first = state["first_window"]
+        self._counts[:] = self._table.n, -1 if first is None else first
         self._flow[:] = state["events"], state["events_at"]
-        for i, (key, market) in enumerate(hot):
-            self._hot_keys[i], self._hot_markets[i] = key, market
 
 
 def _window_arrays(acts: int, markets: int) -> col.WindowArrays:
     """Arrays for windows of at most so many acts, in so many markets."""
 
     def reading(n: int) -> col.MarketReading:
-        return col.MarketReading(*np.empty((3, n)))
+        return col.MarketReading(*np.empty((2, n)))
 
     def integers(n: int) -> Int64:
         return np.zeros(n, np.int64)
@@ -214,9 +199,4 @@ def _window_arrays(acts: int, markets: int) -> col.WindowArrays:
         hot_markets=integers(HOT_MAX),
         hot=np.zeros((HOT_MAX, col.HOT_COLUMNS)),
         n_hot=integers(1),
-        silent=integers(HOT_MAX),
-        silent_row=integers(HOT_MAX),
-        silent_market=integers(HOT_MAX),
-        silent_levels=np.empty((2, HOT_MAX)),
-        silent_reading=reading(HOT_MAX),
     )

@@ -26,7 +26,6 @@ from detectors.account_burst.columns import (
     LEARNT,
     LEVEL,
     N_ACCOUNTS,
-    N_HOT,
     P_RATE,
     SEEN,
     SLOW,
@@ -34,7 +33,7 @@ from detectors.account_burst.columns import (
     WindowActivity,
 )
 from detectors.account_burst.constants import COUNT_MAX, SLOW_WINDOWS
-from detectors.account_burst.likelihood import decay_evidence, score_accounts
+from detectors.account_burst.likelihood import score_accounts
 from detectors.account_burst.market_rates import learn_market_counts, read_markets
 from detectors.account_burst.profile_learning import learn_acts, reset_evidence
 from detectors.account_burst.table import add_rows, find_rows
@@ -42,8 +41,7 @@ from detectors.arrays.types import B1, F1, FLOAT, I1, INT, UNCALLED
 from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR
 
 HOT_MAX = 64
-"""Accounts with evidence above `HOT_MIN` that are kept in mind while they do not act: at most so
-many, those with most."""
+"""Of the accounts that act in a window and have evidence above `HOT_MIN`, those with most."""
 HOT_MIN = 3.0
 """Less evidence adds to nothing, and names nobody: see `_combined_evidence`."""
 COMBINED_ACCOUNTS_MAX = 3
@@ -91,33 +89,6 @@ def _add_hot(arrays, key, market, level, since, observed, slow, cost, window):  
 
 
 @njit(nogil=True, **UNCALLED)
-def _add_silent(window, acting, learnt, arrays):  # type: ignore[no-untyped-def]
-    """Add the accounts kept in mind that do not act in this window and are still in the table."""
-    n, profiles, times = 0, learnt.accounts.profiles, learnt.accounts.times
-    before = learnt.counts[N_HOT]
-    find_rows(learnt.hot_keys[:before], learnt.table, learnt.keys, arrays.silent_row)
-    for i in range(before):
-        key, row = learnt.hot_keys[i], arrays.silent_row[i]
-        at = np.searchsorted(acting, key)
-        if row >= 0 and not (at < acting.size and acting[at] == key):
-            arrays.silent[n], arrays.silent_row[n] = i, row
-            arrays.silent_market[n] = learnt.hot_markets[i]
-            n += 1
-    reading = arrays.silent_reading
-    read_markets(window, arrays.silent_market[:n], learnt.markets, arrays.place, reading)
-    level, slow = arrays.silent_levels[0], arrays.silent_levels[1]
-    rows = arrays.silent_row[:n]
-    decay_evidence(window, rows, reading.usual_rate, learnt.accounts, level, slow)
-    for i in range(n):
-        if level[i] > HOT_MIN:
-            since, observed = times[rows[i], BEGIN], np.float64(profiles[rows[i], SEEN])
-            key, market = learnt.hot_keys[arrays.silent[i]], arrays.silent_market[i]
-            _add_hot(
-                arrays, key, market, level[i], since, observed, slow[i], reading.cost[i], window
-            )
-
-
-@njit(nogil=True, **UNCALLED)
 def _combined_evidence(first, arrays):  # type: ignore[no-untyped-def]
     """The evidence of all hot accounts of the market of `first`, which has most of them."""
     hot, market = arrays.hot, arrays.hot_markets[first]
@@ -158,8 +129,6 @@ def score_window(window, acts, learnt, arrays):  # type: ignore[no-untyped-def]
                     continue  # one event is no burst
                 slow = scores[i, SLOW]
                 _add_hot(arrays, key[i], market[i], level, since, observed, slow, cost, window)
-    if learnt.counts[N_HOT]:
-        _add_silent(window, key, learnt, arrays)
     score = max(0.0, highest)
     for i in range(arrays.n_hot[0]):
         is_first = True
@@ -205,10 +174,6 @@ def learn_window(window, acts, row, in_episode, warm_up, patience, learnt, array
             total += min(events[i], COUNT_MAX)
         _learn_rate(window, total, learnt)
         learn_market_counts(window, row, acts.market, events, learnt.markets)
-    n = arrays.n_hot[0]
-    for i in range(n):
-        learnt.hot_keys[i], learnt.hot_markets[i] = arrays.hot_keys[i], arrays.hot_markets[i]
-    counts[N_HOT] = n
 
 
 @njit(INT(INT, I1, ACTS, INT, INT, FLOAT, LEARNT, WINDOW, F1), cache=True, nogil=True)

@@ -1,9 +1,9 @@
 """The likelihood of one account's counts, with and without a burst: kernels over arrays.
 
 Without a burst, the events of an account in a window are ordinary flow or a batch (a market maker
-replaces all its quotes at once). Flow is negative binomial about a forecast that mixes three
-readings of the account's rate: its slow mean, the same times how busy the market is, and its own
-last seconds. A batch is geometric. A burst adds events at a gamma distributed rate to the flow.
+replaces all its quotes at once). Flow is negative binomial about a forecast that mixes two readings
+of the account's rate: its slow mean and its own last seconds. A batch is geometric. A burst adds
+events at a gamma distributed rate to the flow.
 All parameters are the account's own, drawn to those of all accounts while it is young.
 `profile_learning.py` learns them.
 """
@@ -35,12 +35,9 @@ from detectors.account_burst.columns import (
     MINUTES,
     OWN,
     P_EVENTS,
-    P_EXCESS,
     P_FORECASTS,
     P_OWN,
-    P_PEAKS,
     P_RATE,
-    P_SHARED,
     P_SQUARES,
     PEAKS,
     PROFILE_COLUMNS,
@@ -48,12 +45,10 @@ from detectors.account_burst.columns import (
     READING,
     RECENT,
     RECENT_NOW,
-    SHARED,
     SLOW,
     SQUARES,
     STATE,
     W_OWN,
-    W_SHARED,
 )
 from detectors.account_burst.constants import (
     BATCH_ACTS,
@@ -63,7 +58,6 @@ from detectors.account_burst.constants import (
     BATCH_SHARE,
     BATCH_WEIGHT,
     BURST_SHAPE,
-    CONTINUATION_COST,
     COUNT_MAX,
     DISPERSION_MIN,
     FLOW_DISPERSION,
@@ -72,17 +66,14 @@ from detectors.account_burst.constants import (
     MINUTES_WINDOWS,
     NEW_EVENTS,
     POPULATION_EVENTS,
-    POPULATION_PEAKS,
     PROFILE_PEAKS,
     RATE_MIN,
     RECENT_KEEP,
     SIZES,
-    SIZES_RELATIVE,
     SLOW_WINDOWS,
     WEIGHT_EVENTS,
+    WEIGHT_MAX,
     WEIGHT_OWN,
-    WEIGHT_SHARED,
-    WEIGHTS_MAX,
 )
 from detectors.arrays.types import F1, F2, FLOAT, FLOAT32_1, I1, INT, RF1, UNCALLED
 
@@ -124,20 +115,14 @@ def silent_window_increment(slow, dispersion, size):  # type: ignore[no-untyped-
     of one. But a burst only adds events, and silence adds none.
     """
     burst = log_prob_zero(slow + size, dispersion_with_burst(slow, dispersion, size))
-    return min(0.0, burst - log_prob_zero(slow, dispersion)) - CONTINUATION_COST
+    return min(0.0, burst - log_prob_zero(slow, dispersion))
 
 
-@njit(FLOAT(F1), cache=True, nogil=True, **UNCALLED)
-def population_tail_slope(population):  # type: ignore[no-untyped-def]
-    """How steeply the peaks of all accounts thin out: 1 / mean excess; in theory 1."""
-    return (POPULATION_PEAKS + population[P_PEAKS]) / (POPULATION_PEAKS + population[P_EXCESS])
-
-
-@njit(FLOAT(FLOAT32_1, F1), cache=True, nogil=True, **UNCALLED)
-def account_tail_slope(profile, population):  # type: ignore[no-untyped-def]
-    """The same of one account's peaks, at most 1: its evidence is multiplied by it."""
-    peaks = PROFILE_PEAKS * population_tail_slope(population) + profile[PEAKS]
-    return min(1.0, peaks / (PROFILE_PEAKS + profile[EXCESS]))
+@njit(FLOAT(FLOAT32_1), cache=True, nogil=True, **UNCALLED)
+def tail_slope(profile):  # type: ignore[no-untyped-def]
+    """How steeply the account's peaks thin out: 1 / mean excess; in theory 1, and at most that. Its
+    evidence is multiplied by it."""
+    return min(1.0, (PROFILE_PEAKS + profile[PEAKS]) / (PROFILE_PEAKS + profile[EXCESS]))
 
 
 @njit(FLOAT(FLOAT32_1, FLOAT, FLOAT, F1), cache=True, nogil=True)
@@ -188,7 +173,6 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
     empty_profile = np.zeros(PROFILE_COLUMNS, np.float32)
     events = POPULATION_EVENTS + population[P_EVENTS]
     own_of_all = (WEIGHT_OWN * POPULATION_EVENTS + population[P_OWN]) / events
-    shared_of_all = (WEIGHT_SHARED * POPULATION_EVENTS + population[P_SHARED]) / events
     for i in range(row.size):
         seen_before = row[i] >= 0
         profile = profiles[row[i]] if seen_before else empty_profile
@@ -199,11 +183,8 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
         dispersion = account_dispersion(profile, population)
         recent = profile[RECENT] * RECENT_KEEP**gap
         counted = WEIGHT_EVENTS + profile[EVENTS]
-        own = (WEIGHT_EVENTS * own_of_all + profile[OWN]) / counted
-        shared = (WEIGHT_EVENTS * shared_of_all + profile[SHARED]) / counted
-        own = min(own, WEIGHTS_MAX)
-        shared = min(shared, WEIGHTS_MAX - own)
-        forecast = (1.0 - own - shared) * slow + shared * slow * reading.busy[i] + own * recent
+        own = min((WEIGHT_EVENTS * own_of_all + profile[OWN]) / counted, WEIGHT_MAX)
+        forecast = (1.0 - own) * slow + own * recent
         acts = BATCH_ACTS + profile[ACT_COUNT]
         batch = (BATCH_SHARE * BATCH_ACTS + profile[BATCHES]) / acts
         size = max(batch_mean(profile), BATCH_MIN + BATCH_MIN_RELATIVE * slow)
@@ -212,13 +193,13 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
         as_flow = log_prob_count(x, orders, forecast, dispersion)
         usual = log_sum_exp(as_flow, as_batch)
         o = out[i]
-        o[FORECAST], o[SLOW], o[W_OWN], o[W_SHARED] = forecast, slow, own, shared
+        o[FORECAST], o[SLOW], o[W_OWN] = forecast, slow, own
         o[DISPERSION], o[FLOW_SHARE] = dispersion, math.exp(as_flow - usual)
         o[RECENT_NOW] = recent
         o[IN_EXCURSION] = 0.0
         highest = 0.0
         for k in range(len(SIZES)):
-            burst = max(SIZES[k] * reading.usual_rate[i], SIZES_RELATIVE[k] * slow)
+            burst = SIZES[k] * reading.usual_rate[i]
             total = np.float64(profile[CUSUM + k])
             if total > 0.0 and gap > 0:
                 total += gap * silent_window_increment(slow, dispersion, burst)
@@ -230,33 +211,9 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
             with_burst = dispersion_with_burst(forecast, dispersion, burst)
             lifted = log_prob_count(x, orders, forecast + burst, with_burst)
             ratio = log_sum_exp(lifted, as_batch) - usual
-            if x <= forecast:
-                ratio = min(0.0, ratio)
-            if total > 0.0:
-                ratio += total - CONTINUATION_COST
-            total = max(0.0, ratio)
+            total = max(0.0, max(0.0, total) + ratio)
             o[CUSUM_AFTER + k] = total
             highest = max(highest, total)
-        o[LEVEL] = highest * account_tail_slope(profile, population)
+        o[LEVEL] = highest * tail_slope(profile)
         base, start, decays = silent_forecasts(profile, gap, own, slow)
         o[IDLE] = gap * base + start * decays
-
-
-@njit(types.void(INT, I1, F1, STATE, F1, F1), cache=True, nogil=True, **UNCALLED)
-def decay_evidence(window, row, usual_rate, state, level, slow):  # type: ignore[no-untyped-def]
-    """The evidence of accounts that do not act in `window`, into `level`, and their slow rates.
-
-    `usual_rate`: of each account's market, events a window.
-    """
-    profiles, times, population = state
-    for i in range(row.size):
-        profile, time = profiles[row[i]], times[row[i]]
-        slow[i] = slow_rate(profile, 0.0, time[LAST] - time[FIRST], population)
-        dispersion = account_dispersion(profile, population)
-        gap = window - time[LAST]
-        highest = 0.0
-        for k in range(len(SIZES)):
-            burst = max(SIZES[k] * usual_rate[i], SIZES_RELATIVE[k] * slow[i])
-            silent = silent_window_increment(slow[i], dispersion, burst)
-            highest = max(highest, profile[CUSUM + k] + gap * silent)
-        level[i] = highest * account_tail_slope(profile, population)

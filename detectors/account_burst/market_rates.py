@@ -1,4 +1,4 @@
-"""How busy each market is beside its usual rate: what all accounts of a market have in common."""
+"""What all accounts of a market have in common: its usual rate, and how many of them act."""
 
 from __future__ import annotations
 
@@ -9,28 +9,23 @@ import numpy as np
 from numba import njit, types
 
 from detectors.account_burst.columns import READING
-from detectors.account_burst.constants import RECENT_KEEP, SLOW_WINDOWS
+from detectors.account_burst.constants import SLOW_WINDOWS
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import F1, F2, FLOAT, I1, INT, RF1, RI1, UNCALLED, Float64
+from detectors.stats.limits import CEILING_FACTOR
 
-BUSY_MAX = 5.0
-"""The most that a busy market excuses, for a burst makes its market busy, too. And a window is
-learnt as at most this many times what was expected of it,"""
 FREE_EVENTS = 100.0
-"""plus this many events."""
-RATE_READY_WINDOWS = 300.0
-"""Before that many windows a market's usual rate is not known, and it counts as usual."""
+"""A window is learnt as at most so many more than `CEILING_FACTOR` times a market's usual rate."""
 ACTING_WINDOWS = 600.0
 """Memory of how many accounts act, windows: it follows the hours of the day, and not one flurry."""
 USUAL_RATE_MIN = 1.0
 """Events a window: a quieter market counts as one with so many, for a burst is no smaller there."""
 ACTING_MIN = 0.1
 """Fewer accounts a window count as this many: one every ten seconds."""
-_RECENT, _EVENTS, _FIRST, _LAST, _ACTING, _WINDOW_EVENTS, _WINDOW_ACTS, _COLUMNS = range(8)
-"""Of a market: the mean of the last seconds; the decayed sum of the last hour's events; its first
-window (-1: none yet) and its last; the decayed sum of accounts that acted; and the sums of the
-window that is being learnt."""
+_EVENTS, _FIRST, _LAST, _ACTING, _WINDOW_EVENTS, _WINDOW_ACTS, _COLUMNS = range(7)
+"""Of a market: the decayed sum of the last hour's events; its first window (-1: none yet) and its
+last; the decayed sum of accounts that acted; and the sums of the window that is being learnt."""
 
 
 @njit(FLOAT(INT, F1), cache=True, nogil=True, **UNCALLED)
@@ -52,18 +47,12 @@ def read_markets(window, market, rows, place, reading):  # type: ignore[no-untyp
     for i in range(market.size):
         first = place[market[i]]
         if 0 <= first < i and market[first] == market[i]:
-            reading.busy[i], reading.cost[i] = reading.busy[first], reading.cost[first]
-            reading.usual_rate[i] = reading.usual_rate[first]
+            reading.usual_rate[i], reading.cost[i] = reading.usual_rate[first], reading.cost[first]
             continue
         place[market[i]] = i
         m = rows[market[i]]
         age = window - m[_FIRST]
-        mean = usual_rate(window, m)
-        reading.busy[i] = 1.0
-        if mean > 0.0 and age >= RATE_READY_WINDOWS:
-            now = m[_RECENT] * RECENT_KEEP ** (window - m[_LAST] - 1.0)
-            reading.busy[i] = min(BUSY_MAX, now / mean)
-        reading.usual_rate[i] = max(USUAL_RATE_MIN, mean)
+        reading.usual_rate[i] = max(USUAL_RATE_MIN, usual_rate(window, m))
         reading.cost[i] = 0.0
         if m[_FIRST] >= 0.0 and age > 0.0:
             acted = m[_ACTING] * math.exp(-(window - m[_LAST] - 1.0) / ACTING_WINDOWS)
@@ -86,9 +75,7 @@ def learn_market_counts(window, row, market, count, rows):  # type: ignore[no-un
         if m[_FIRST] < 0.0:
             m[_FIRST], m[_LAST] = window, window - 1.0
         gap = window - m[_LAST] - 1.0
-        now = m[_RECENT] * RECENT_KEEP**gap
-        total = min(total, BUSY_MAX * (now + usual_rate(window, m)) + FREE_EVENTS)
-        m[_RECENT] = now * RECENT_KEEP + (1.0 - RECENT_KEEP) * total
+        total = min(total, CEILING_FACTOR * usual_rate(window, m) + FREE_EVENTS)
         m[_EVENTS] = m[_EVENTS] * math.exp(-(gap + 1.0) / SLOW_WINDOWS) + total
         m[_ACTING] = m[_ACTING] * math.exp(-(gap + 1.0) / ACTING_WINDOWS) + m[_WINDOW_ACTS]
         m[_WINDOW_ACTS] = 0.0

@@ -30,12 +30,9 @@ from detectors.account_burst.columns import (
     MINUTES,
     OWN,
     P_EVENTS,
-    P_EXCESS,
     P_FORECASTS,
     P_OWN,
-    P_PEAKS,
     P_RATE,
-    P_SHARED,
     P_SQUARES,
     PEAK,
     PEAKS,
@@ -43,26 +40,23 @@ from detectors.account_burst.columns import (
     RECENT,
     RECENT_NOW,
     SEEN,
-    SHARED,
     SLOW,
     SQUARES,
     STATE,
     W_OWN,
-    W_SHARED,
 )
 from detectors.account_burst.constants import (
     BATCH_SHARE,
     COUNT_MAX,
     MINUTES_WINDOWS,
     NEW_EVENTS,
-    PROFILE_PEAKS,
     RATE_MIN,
     RECENT_KEEP,
     SIZES,
     SLOW_WINDOWS,
     WEIGHT_EVENTS,
 )
-from detectors.account_burst.likelihood import batch_mean, population_tail_slope, silent_forecasts
+from detectors.account_burst.likelihood import batch_mean, silent_forecasts
 from detectors.arrays.types import B1, F1, F2, FLOAT, FLOAT32_1, I1, INT, RF1, UNCALLED
 from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR, SUM_MAX
 
@@ -79,8 +73,8 @@ LEVEL_MIN = 9.0
 highest has ln 1000 = 6.9 by chance; 2 more, for accounts excite each other."""
 EXCESS_MAX = 8.0
 """A peak is learnt as at most this far above `LEVEL_MIN`."""
-PEAK_KEEP, POPULATION_PEAK_KEEP = 0.99, 0.999
-"""What the sums of peaks keep at each peak: those of the account, those of all accounts."""
+PEAK_KEEP = 0.99
+"""What an account's sums of peaks keep at each peak."""
 PEAK_OVER = 0.2
 """An excursion is over when its evidence has fallen below this share of its peak."""
 
@@ -90,18 +84,12 @@ def _decay_and_add(sums, column, keep, value):  # type: ignore[no-untyped-def]
     sums[column] = sums[column] * keep + value
 
 
-@njit(types.void(FLOAT32_1, F1, FLOAT), cache=True, nogil=True, **UNCALLED)
-def learn_peak(profile, population, slope):  # type: ignore[no-untyped-def]
-    """Learn the peak of an excursion that is over. `slope`: see `population_tail_slope`."""
+@njit(types.void(FLOAT32_1), cache=True, nogil=True, **UNCALLED)
+def learn_peak(profile):  # type: ignore[no-untyped-def]
+    """Learn the peak of an excursion that is over."""
     if profile[PEAK] <= LEVEL_MIN:
         return
-    excess = min(profile[PEAK] - LEVEL_MIN, EXCESS_MAX / min(1.0, slope))
-    # The more of an account's peaks are counted, the less one more counts for all accounts.
-    weight = PROFILE_PEAKS / (PROFILE_PEAKS + profile[PEAKS])
-    of_all = weight * min(excess, EXCESS_MAX)
-    _decay_and_add(population, P_EXCESS, POPULATION_PEAK_KEEP, of_all)
-    _decay_and_add(population, P_PEAKS, POPULATION_PEAK_KEEP, weight)
-    _decay_and_add(profile, EXCESS, PEAK_KEEP, excess)
+    _decay_and_add(profile, EXCESS, PEAK_KEEP, min(profile[PEAK] - LEVEL_MIN, EXCESS_MAX))
     _decay_and_add(profile, PEAKS, PEAK_KEEP, 1.0)
 
 
@@ -124,16 +112,12 @@ def learn_profile(gap, count, o, profile, population):  # type: ignore[no-untype
     count = flow * count + (1.0 - flow)  # a batch is one event of the flow
     squares += (count - forecast) ** 2
     from_own = count * own * o[RECENT_NOW] / forecast
-    slow_share = (1.0 - own - o[W_SHARED]) * slow / forecast
-    from_market = count * (1.0 - (from_own / count) - slow_share)
     _decay_and_add(profile, OWN, PROFILE_KEEP, from_own)
-    _decay_and_add(profile, SHARED, PROFILE_KEEP, from_market)
     _decay_and_add(profile, EVENTS, PROFILE_KEEP, count)
     profile[SQUARES] = (profile[SQUARES] + squares) * PROFILE_KEEP
     forecasts = profile[FORECASTS] + forecast + o[IDLE]
     profile[FORECASTS] = forecasts * PROFILE_KEEP
     _decay_and_add(population, P_OWN, POPULATION_KEEP, weight * from_own)
-    _decay_and_add(population, P_SHARED, POPULATION_KEEP, weight * from_market)
     _decay_and_add(population, P_EVENTS, POPULATION_KEEP, weight * count)
     _decay_and_add(population, P_SQUARES, POPULATION_KEEP, weight * squares)
     forecasts = weight * (forecast + o[IDLE])
@@ -176,7 +160,6 @@ def learn_acts(window, patience, row, count, scores, in_episode, state):  # type
     on for more than `patience` windows is a habit.
     """
     profiles, times, population = state
-    slope = population_tail_slope(population)
     for i in range(row.size):
         if row[i] < 0:
             continue
@@ -189,7 +172,7 @@ def learn_acts(window, patience, row, count, scores, in_episode, state):  # type
             gap = window - time[LAST] - 1
             learn_profile(gap, min(count[i], COUNT_MAX), o, profile, population)
             if is_over:
-                learn_peak(profile, population, slope)
+                learn_peak(profile)
         if is_over:
             reset_evidence(window, row[i], state)
         for k in range(len(SIZES)):
@@ -200,5 +183,5 @@ def learn_acts(window, patience, row, count, scores, in_episode, state):  # type
         time[LAST] = window
         length = window - time[BEGIN]
         if not in_episode[i] and length >= patience:
-            learn_peak(profile, population, slope)
+            learn_peak(profile)
             adopt_rate(window, row[i], profile[SEEN] / (length + 1.0), state)

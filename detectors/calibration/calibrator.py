@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any, ClassVar
 
 from detectors.arrays.state import Stateful
+from detectors.calibration.event_peaks import EventPeaks
 from detectors.calibration.tail_prior import READY_BLOCKS, TailPrior
 from detectors.stats.limits import DAY_WINDOWS
 
@@ -35,8 +36,6 @@ SLOPE_PRIOR, SLOPE_PRIOR_PER_BLOCK = 16.0, 4.0
 block. A detector that has learnt for five minutes does not know the slow moods of its stream. In
 simulated hours a score of 12 was 20 times as frequent as by theory in the first quarter of an hour,
 for which 16 excesses allow, and 4 times in the rest, for which 50 do."""
-SHIFT_BLOCKS = 4.0
-"""The theory of where the middle block lies counts as so many blocks."""
 ENDED_MIN = 1.0 / 3.0
 """The least number of ended excesses in the slope of the tail. Where every block of it was capped,
 none has ended, and the likeliest slope is 0: a tail that never thins out, and a division by zero. A
@@ -52,7 +51,7 @@ EXPONENT_MAX = 700.0
 CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
 RANK_MIN = 3.0
-"""By rank, the third highest score and lower ones are as frequent as their rank says; how rare the
+"""By rank, the third highest event and lower ones are as frequent as their rank says; how rare the
 highest two are the law of the tail has to say."""
 OWN_BLOCKS = 1
 """Before that, scores without a theory have no p-value even where other markets' are borrowed: a
@@ -130,8 +129,8 @@ class Calibrator(Stateful):
     tail_slope_max
         The steepest slope of the tail that is believed, > 0; in theory it is 1.
     by_rank
-        Whether the highest scores of a day are what is looked for: those that others exceed are as
-        rare as their rank says, and none is left out as an attack.
+        Whether the highest events of a day are what is looked for (`EventPeaks`): those that others
+        exceed are as rare as their rank says, and none is left out as an attack.
     prior
         What other markets showed of such scores; None: nothing.
 
@@ -170,6 +169,7 @@ class Calibrator(Stateful):
         self.windows, self.highest = 0, -inf
         """Of the open block: its windows, and the highest score in it."""
         self._sorted: list[float] = []  # all blocks, by score
+        self._peaks = EventPeaks(most) if by_rank else None
         self._fit()
 
     def _survival(self, x: float) -> float:
@@ -227,11 +227,9 @@ class Calibrator(Stateful):
             capped = [s for i, s in all_capped if i not in left_out]
         self._slope_certainty = SLOPE_PRIOR + SLOPE_PRIOR_PER_BLOCK * own
         self._shift = 0.0
-        below = n - len(capped)
-        if self.log_likelihood and below:
+        if self.log_likelihood and n:
             theory = self._survival_inverse(-log(-expm1(log(0.5) / self.block_windows)))
-            middle = max(0.0, self._fit_blocks[below // 2] - theory)
-            self._shift = middle * below / (below + SHIFT_BLOCKS)
+            self._shift = max(0.0, self._fit_blocks[n // 2] - theory)
         count = n // TAIL_SHARE
         prior = PRIOR_BLOCKS if self.log_likelihood else 0.0
         self._start = self._fit_blocks[n - count] if count else inf
@@ -252,8 +250,8 @@ class Calibrator(Stateful):
         # Hill's estimate needs positive scores; log-likelihoods have their law.
         heavy = not self.log_likelihood and bool(tail) and self._start > 0
         self._hill = sum(log(s / self._start) for s in tail) / count if heavy else 0.0
-        self._daily = self._score_at_p(1.0 / self.windows_per_day, 0.0)
-        self.cap = self._score_at_p(1.0 / self.windows_per_day, CAP_MEANS)
+        self._daily = self.score_at_p(1.0 / self.windows_per_day)
+        self.cap = self.score_at_p(1.0 / self.windows_per_day, CAP_MEANS)
 
     def _theory_share(self, score: float) -> float:
         """The share of blocks as high, by the law of log-likelihood CUSUMs."""
@@ -261,8 +259,9 @@ class Calibrator(Stateful):
             return 1.0
         return -_expm1_log1p(self.block_windows, self._survival(score - self._shift))
 
-    def _score_at_p(self, p: float, means: float) -> float:
-        """The score with p-value `p`, plus `means` mean excesses of the tail."""
+    def score_at_p(self, p: float, means: float = 0.0) -> float:
+        """The score with p-value `p` by the law of the tail, plus `means` mean excesses of it; inf
+        where there is no law."""
         beyond = log(self._share / (p * self.block_windows))
         if self._start == inf and self.log_likelihood:
             return self._shift + self._survival_inverse(means - log(p))
@@ -291,8 +290,8 @@ class Calibrator(Stateful):
             share = self._share * self._survival(self._slope * (score - self._start))
             if self._hill > 0.0:
                 share = max(share, self._share * (score / self._start) ** (-1.0 / self._hill))
-            if self.by_rank:
-                share = min(share, self._share_by_rank(score))
+        if self._peaks is not None:
+            share = min(share, self._share_by_rank(self._peaks, score))
         # From the share of blocks to the chance in a window.
         chance = 1.0 if share >= 1.0 else -_expm1_log1p(1.0 / self.block_windows, share)
         return max(P_MIN, chance)
@@ -306,11 +305,13 @@ class Calibrator(Stateful):
             return (higher + PRIOR_BLOCKS * theory) / (n + PRIOR_BLOCKS) if n else theory
         return (higher + 1.0) / (n + 1.0)
 
-    def _share_by_rank(self, score: float) -> float:
-        """The share of blocks as high, of a score in the tail: no law is needed where some blocks
-        exceed it."""
+    def _share_by_rank(self, peaks: EventPeaks, score: float) -> float:
+        """The share of blocks that are the peak of an event as high: no law is needed where some
+        events exceed it. Each borrowed block counts as one."""
         n = len(self._fit_blocks)
-        higher = n - bisect_left(self._fit_blocks, score)
+        borrowed = n - bisect_left(self._fit_blocks, score)
+        borrowed -= len(self._sorted) - bisect_left(self._sorted, score)
+        higher = peaks.count_from(score) + borrowed
         return max(higher + 1.0, RANK_MIN) / (n + 1.0)
 
     @property
@@ -362,12 +363,16 @@ class Calibrator(Stateful):
         self._capped.append(highest >= self.cap)
         self._rare.append(highest >= self._daily)
         insort(self._sorted, highest)
+        if self._peaks is not None:
+            self._peaks.add(highest)
         self._fit()
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue where the calibrator that gave `snapshot` stood."""
         super().restore(state)
         self._sorted = sorted(self._blocks)
+        if self._peaks is not None:
+            self._peaks = EventPeaks(self._peaks.most, self._blocks)
         self._fit()
 
 

@@ -21,9 +21,11 @@ from detectors.interrupts import reraise_interrupts
 
 SCORE_MAX = 1e3
 """By any theory a score beyond it is rare."""
-SCORE_STEP = 0.5
-"""The least score that may be rare is sought to this width. A score in between is asked about for
-nothing; a block's end moves the threshold by less than that in most rows."""
+SCORE_STEP, STEP_SHARE, SHARE_FROM = 0.5, 0.1, 1e-3
+"""The least score that may be rare is sought to this width, and from `SHARE_FROM` on to this share
+of itself: some scores are fractions of a basis point, and 0 in nearly every window. A score in
+between is asked about for nothing; a block's end moves the threshold by less than that in most
+rows."""
 
 
 class CalibratorBank:
@@ -166,13 +168,17 @@ class CalibratorBank:
 
 
 def find_score_min(calibrator: Calibrator, p_most: float, near: float = np.inf) -> float:
-    """A score below which none has a p-value of `p_most` or less; the least that has one is less
-    than `SCORE_STEP` above it.
+    """A score below which none has a p-value of `p_most` or less; the least that has one is no more
+    than `SCORE_STEP`, or `STEP_SHARE` of itself, above it.
 
     `near`: where that was before.
     """
     if calibrator.why is not None:
         return np.inf
+    by_law = calibrator.score_at_p(p_most) if p_most > 0.0 else np.inf
+    low, high = by_law - _width(by_law) / 2, by_law + _width(by_law) / 2
+    if calibrator.p_value(low) > p_most >= calibrator.p_value(high):
+        return low - 1e-6
     low, high = -SCORE_MAX, SCORE_MAX
     if calibrator.p_value(high) > p_most:
         return SCORE_MAX
@@ -187,13 +193,18 @@ def find_score_min(calibrator: Calibrator, p_most: float, near: float = np.inf) 
             high, least = near, low
             while (low := max(least, near - step)) > least and calibrator.p_value(low) <= p_most:
                 high, step = low, 2 * step
-    while high - low > SCORE_STEP:
+    while high - low > _width(high):
         middle = (low + high) / 2
         if calibrator.p_value(middle) > p_most:
             low = middle
         else:
             high = middle
     return low - 1e-6  # p-values fall with the score, except in their last bits
+
+
+def _width(score: float) -> float:
+    """How precisely the least score that may be rare is sought, where it is about this."""
+    return min(SCORE_STEP, STEP_SHARE * score) if score > SHARE_FROM else SCORE_STEP
 
 
 @njit(types.boolean(F1, F1, I1, I1, F1, INT), cache=True, nogil=True)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 
 from numba.core import event
 
 from monitor.commands.compile_ahead import compile_folders, find_kernels, kernel_name
+from monitor.console import print_error
 
 _CLEAR = "\r\x1b[K"
 _WHAT = "compiling, on the first start only"
@@ -23,9 +25,12 @@ class Compilation(event.Listener):
 
     The first kernel that is not in the cache has all of them compiled, on all cores; what it then
     takes from the cache is no event.
+
+    say: takes the one line that is written where stderr is no terminal.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self.seconds = 0.0
         """Spent on compiling so far."""
         self._kernels: set[str] = set()
@@ -61,8 +66,7 @@ class Compilation(event.Listener):
         folders = find_kernels()
         self._total = sum(folder.kernels for folder in folders)
         if not sys.stderr.isatty():
-            sys.stderr.write(f"brinkwatch: {_WHAT}: about {self._total:,} kernels\n")
-            sys.stderr.flush()
+            self._say(f"{_WHAT}: about {self._total:,} kernels")
         self._show()
         with closing(compile_folders(folders)) as progress:
             for name in progress:
@@ -81,10 +85,13 @@ class Compilation(event.Listener):
 _announced: list[Compilation] = []
 
 
-def announce() -> Compilation:
-    """Tell from now on what is compiled; returns the counts, which begin anew."""
+def announce(say: Callable[[str], None] = print_error) -> Compilation:
+    """Tell from now on what is compiled; returns the counts, which begin anew.
+
+    say: see `Compilation`.
+    """
     while _announced:
         event.unregister("numba:compile", _announced.pop())  # type: ignore[no-untyped-call]
-    _announced.append(Compilation())
+    _announced.append(Compilation(say))
     event.register("numba:compile", _announced[0])  # type: ignore[no-untyped-call]
     return _announced[0]

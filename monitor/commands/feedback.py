@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from monitor.desk.verdicts import (
     count_verdicts,
     judge_incident,
     now_iso,
+    read_verdicts,
 )
 from monitor.errors import ConfigError
 from monitor.kafka.clients import UnreachableError
@@ -51,6 +53,25 @@ def record(
             was = "true" if before.is_true else "false"
             console.say(f"on {before.at} it was judged {was}: the last verdict counts")
     return {**_plain(new), "added": is_new}
+
+
+def import_verdicts(config: Config, source: Path, console: Console) -> dict[str, Any]:
+    """Keep the verdicts of a file that the page of a day saved. Lines that are none are counted.
+
+    Raises `ConfigError` for a file that has no verdicts.
+    """
+    verdicts, broken = read_verdicts(source)
+    if not verdicts:
+        raise ConfigError(
+            f"{source} has no verdicts: give the file that the page of a replay "
+            "saved (`brinkwatch replay --report`)"
+        )
+    file = _open_verdicts(config, console)
+    added = sum(file.add(one) for one in verdicts)
+    console.say(f"kept: {added} of {len(verdicts)} verdicts, the others were there ({file.path})")
+    if broken:
+        console.say(f"lines of {source} that are no verdicts, left out: {broken}")
+    return {"verdicts": len(verdicts), "added": added, "broken": broken}
 
 
 def _judge(config: Config, reference: str, is_true: bool, note: str, alerts: str | None) -> Verdict:

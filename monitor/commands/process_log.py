@@ -108,6 +108,11 @@ def configure() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[LibraryLog()], force=True)
 
 
+def note(text: str) -> None:
+    """A line of the log that is a sentence."""
+    structlog.get_logger().info(text)
+
+
 def log_loop_errors(loop: asyncio.AbstractEventLoop) -> None:
     """What nobody awaited, and failures of the loop itself, become lines of the log."""
 

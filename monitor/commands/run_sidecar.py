@@ -6,6 +6,7 @@ import asyncio
 import faulthandler
 import os
 import signal
+import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,13 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from monitor.commands import process_log
 from monitor.config import Config
-from monitor.errors import BusyError
+from monitor.errors import BrinkwatchError, BusyError, ConfigError
 from monitor.http.port import serve
 from monitor.kafka.clients import run_async
 
 if TYPE_CHECKING:
     from monitor.http.recent_alerts import RecentAlerts
+    from monitor.http.recent_markets import RecentMarkets
     from monitor.sidecar import Sidecar
 
 END_S = 8.0
@@ -33,10 +35,17 @@ has it when the signal comes keeps it from being handled: then only SIGKILL ends
 def run_sidecar(config: Config, accept_gaps: Collection[str] = ()) -> int:
     """Run until a signal; the exit status: 0 after SIGTERM, 130 after an interrupt.
 
-    accept_gaps: see `Sidecar`.
+    accept_gaps: see `Sidecar`. What ends it by itself is a `BrinkwatchError` on a terminal, and
+    elsewhere a line of the log like all others, with the status 1, or 2 where people can mend it.
     """
     process_log.configure()
-    return run_async(_run(config, frozenset(accept_gaps)))
+    try:
+        return run_async(_run(config, frozenset(accept_gaps)))
+    except BrinkwatchError as error:
+        if sys.stderr.isatty():
+            raise
+        structlog.get_logger().critical("ended", why=str(error))
+        return 2 if isinstance(error, ConfigError) else 1
 
 
 async def _run(config: Config, accept_gaps: frozenset[str]) -> int:
@@ -82,6 +91,10 @@ class _Startup:
     @property
     def recent_alerts(self) -> RecentAlerts | None:
         return None if self.sidecar is None else self.sidecar.recent_alerts
+
+    @property
+    def recent_markets(self) -> RecentMarkets | None:
+        return None if self.sidecar is None else self.sidecar.recent_markets
 
     def alive(self) -> tuple[bool, str]:
         return (True, "starting") if self.sidecar is None else self.sidecar.alive()

@@ -163,7 +163,6 @@ DEFAULT_STREAMS = (
     _stream("cancels_to_orders", "ratio", inputs=("cancels", "orders")),
     _stream("sweep_bps", "peak", least=25.0),
     _stream("refill_s", "peak", least=30.0),
-    _stream("depth_missing", "peak", least=2.0),
     _stream(
         "levels_shrunk", "likelihood", inputs=("levels_shrunk", "levels_shrunk_nats"), least=5.0
     ),

@@ -295,11 +295,9 @@ class Shard(Stateful):
         wanted = np.zeros(len(self.accounts), np.bool_)
         wanted[self._open.accounts_in_use()] = True
         wanted[self._history.accounts_in_use()] = True
-        wanted[self._account_bursts.accounts_in_use()] = True
         remap = self.accounts.keep(wanted)
         self._open.rename_accounts(remap)
         self._history.rename_accounts(remap)
-        self._account_bursts.rename_accounts(remap)
 
     def snapshot(self) -> dict[str, Any]:
         """All state. Call `drain_report` first: what is not reported is no part of it."""

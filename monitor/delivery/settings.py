@@ -44,9 +44,9 @@ def check_url(url: str) -> str:
     return url
 
 
-def _check_runbook(text: str) -> str:
+def _check_link(text: str) -> str:
     if text and not text.startswith(("https://", "http://")):
-        raise ValueError("runbook_url must begin with https:// or http://")
+        raise ValueError("it must begin with https:// or http://")
     return text
 
 
@@ -92,8 +92,11 @@ class ReceiverSettings(StrictModel):
     """Layers; none: any."""
     accounts: bool = True
     """Whether alerts name accounts; without them these are left out."""
-    runbook_url: Annotated[str, AfterValidator(_check_runbook)] = ""
+    runbook_url: Annotated[str, AfterValidator(_check_link)] = ""
     """Where a runbook is; {kind} in it becomes the kind of the alert."""
+    dashboard_url: Annotated[str, AfterValidator(_check_link)] = ""
+    """Where to look at what it is about; {symbol} in it becomes the market, the first of several.
+    Alerts that are of no market go without such a link."""
 
     @model_validator(mode="after")
     def _check_reach(self) -> Self:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import urllib.parse
 
 from monitor.core.alerts import formatting as fmt
 from monitor.core.contract.alert import Alert, Stake
+from monitor.delivery.incidents import Notice
+from monitor.delivery.settings import ReceiverSettings
 
 SOURCE = "brinkwatch"
 SYMBOLS_SHOWN = 5
@@ -64,6 +67,14 @@ def without_accounts(alert: Alert) -> Alert:
     )  # fmt: skip
 
 
-def runbook(template: str, kind: str) -> str:
-    """The address of a kind's runbook; empty where there is none."""
-    return template.replace("{kind}", kind)
+def links(settings: ReceiverSettings, notice: Notice) -> dict[str, str]:
+    """Addresses by what is there, `runbook` and `dashboard`, as far as they are configured. They
+    are of the incident's first alert. One that asks for a market leaves out what has none."""
+    opening = notice.opening
+    templates = {"runbook": settings.runbook_url, "dashboard": settings.dashboard_url}
+    symbol = urllib.parse.quote(opening.symbols[0], safe="") if opening.symbols else ""
+    return {
+        name: template.replace("{kind}", opening.kind).replace("{symbol}", symbol)
+        for name, template in templates.items()
+        if template and (symbol or "{symbol}" not in template)
+    }

@@ -63,22 +63,8 @@ class VerdictFile:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
-        self.broken = 0
-        """Lines that are no verdicts: left out."""
-        self._verdicts = self._read()
-
-    def _read(self) -> list[Verdict]:
-        try:
-            lines = self.path.read_bytes().splitlines() if self.path.exists() else []
-        except OSError as error:
-            raise ConfigError(f"cannot read {self.path}: {error.strerror}") from error
-        verdicts = []
-        for line in filter(None, lines):
-            try:
-                verdicts.append(msgspec.json.decode(line, type=Verdict))
-            except (ValueError, RecursionError):
-                self.broken += 1
-        return verdicts
+        self._verdicts, self.broken = read_verdicts(self.path) if self.path.exists() else ([], 0)
+        """`broken`: lines that are no verdicts, left out."""
 
     @property
     def by_incident(self) -> dict[str, list[Verdict]]:
@@ -135,6 +121,22 @@ class VerdictFile:
             raise BrinkwatchError(f"{self.path} cannot be written: {error.strerror}") from error
         self._verdicts.append(verdict)
         return True
+
+
+def read_verdicts(file: Path) -> tuple[list[Verdict], int]:
+    """The verdicts of a file of JSON lines, and how many lines are none. Raises `ConfigError` where
+    it cannot be read."""
+    try:
+        lines = [line for line in file.read_bytes().splitlines() if line]
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}") from error
+    verdicts = []
+    for line in lines:
+        try:
+            verdicts.append(msgspec.json.decode(line, type=Verdict))
+        except (ValueError, RecursionError):
+            continue
+    return verdicts, len(lines) - len(verdicts)
 
 
 def _ends_in_half_a_line(file: BinaryIO) -> bool:

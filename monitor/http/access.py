@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import ssl
 from typing import NamedTuple, Self
 
@@ -14,6 +15,8 @@ from monitor.security import LOOPBACK
 
 NO_TOKEN_PATHS = ("/livez", "/readyz")
 """Asked by whoever starts and stops the sidecar, who has no token."""
+PAGE_PATH = "/"
+"""The page holds nothing of the venue; what it asks for needs the token."""
 
 
 class Access(NamedTuple):
@@ -29,15 +32,35 @@ class Access(NamedTuple):
 
     def allows(self, path: str, authorization: str) -> bool:
         """Whether a request with this header may ask for `path`."""
-        if self.token is None or path in NO_TOKEN_PATHS:
+        if self.token is None or path in (*NO_TOKEN_PATHS, PAGE_PATH):
             return True
         given = authorization.encode(errors="surrogateescape")
         return hmac.compare_digest(given, f"Bearer {self.token}".encode())
+
+    def is_addressed(self, host: str) -> bool:
+        """Whether a request with this `Host` header means this port, where no token is asked for.
+
+        A page of the web can have its own name resolve to this machine; then a browser lets it
+        read what it asks for under that name. Names with a dot are none of this machine's.
+        """
+        if self.token is not None or not self.is_loopback:
+            return True
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        return "." not in name or name.endswith(".localhost") or is_ip_address(name)
 
     @property
     def shows_accounts(self) -> bool:
         """Whether accounts are named: not where everybody on the network could ask."""
         return self.token is not None or self.is_loopback
+
+
+def is_ip_address(text: str) -> bool:
+    """Whether it is an address and no name."""
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def read_token(settings: HttpSettings) -> str | None:

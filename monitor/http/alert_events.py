@@ -17,17 +17,17 @@ from monitor.http.answers import (
     WRITE_S_MAX,
     PortView,
     find_recent,
+    read_number,
     read_parameters,
     refusal,
 )
-from monitor.http.recent_alerts import RecentAlerts
+from monitor.http.recent_alerts import NO_EVENT, RecentAlerts
 
 STREAMS_MAX = 8
 """Open at once: a quarter of all connections."""
 KEEP_ALIVE_S = 15.0
 """Without an alert a comment goes out this often, so that proxies keep the connection, and so that
 it is noticed when nobody is there any more."""
-OFFSET_DIGITS_MAX = 19
 
 
 class AlertEvents:
@@ -73,9 +73,11 @@ class AlertEvents:
         return response
 
     async def _follow(self, response: web.StreamResponse, alerts: RecentAlerts, after: int) -> None:
-        position = after
+        position, topic = after, alerts.topics_before
         while True:
             changed = alerts.changed
+            if alerts.topics_before != topic:
+                return  # its offsets mean nothing any more: whoever reads begins anew
             for kept in alerts.after(position):
                 data = kept.line if self._shows_accounts else kept.line_without_accounts
                 await _write(response, b"id: %d\nevent: alert\ndata: %b\n\n" % (kept.offset, data))
@@ -94,11 +96,9 @@ async def _write(response: web.StreamResponse, data: bytes) -> None:
 
 def _read_after(request: web.BaseRequest, query: str, alerts: RecentAlerts) -> int:
     """The offset behind which to begin; without one, behind the newest alert."""
-    given = request.headers.get("Last-Event-ID")
+    given, name = request.headers.get("Last-Event-ID"), "Last-Event-ID"
     if given is None:
-        given = read_parameters(query).get("after", [""])[-1]
-    if not given:
-        return alerts.last_offset
-    if not (given.isascii() and given.isdigit() and len(given) <= OFFSET_DIGITS_MAX):
-        raise ConfigError("Last-Event-ID and after are an event's id, a number")
-    return min(int(given), alerts.last_offset)
+        given, name = read_parameters(query).get("after", [""])[-1], "after"
+    if given == str(NO_EVENT):
+        return NO_EVENT
+    return min(read_number(given, name, alerts.last_offset), alerts.last_offset)

@@ -109,6 +109,9 @@ class _Handler:
         path, _, query = request.raw_path.partition("?")
         if request.method not in METHODS:
             return plain(HTTPStatus.METHOD_NOT_ALLOWED, "", {"Allow": ", ".join(METHODS)})
+        if not self._access.is_addressed(request.headers.get("Host", "")):
+            why = "this port is asked by 127.0.0.1 or localhost; by another name with http.token"
+            return plain(HTTPStatus.MISDIRECTED_REQUEST, why)
         if not self._access.allows(path, request.headers.get("Authorization", "")):
             asks = {"WWW-Authenticate": "Bearer"}
             return plain(HTTPStatus.UNAUTHORIZED, "a bearer token is needed", asks)

@@ -16,6 +16,8 @@ from monitor.errors import UnknownNameError, nearest_name
 BYTES_MAX = 16 << 20
 """Of the alerts that are kept, as JSON."""
 ALERTS_MAX = 5_000
+NO_EVENT = -1
+"""Stands for the last event where there was none; after it comes all that is kept."""
 
 
 class KeptAlert(NamedTuple):
@@ -61,8 +63,10 @@ class RecentAlerts:
     """
 
     def __init__(self) -> None:
-        self.last_offset = -1
+        self.last_offset = NO_EVENT
         """Of the newest alert."""
+        self.topics_before = 0
+        """How often the topic was made anew."""
         self.changed = asyncio.Event()
         """Set with the next alert; another one stands here then."""
         self.forgotten = 0
@@ -86,6 +90,9 @@ class RecentAlerts:
             len(self._order) > ALERTS_MAX or self._bytes > BYTES_MAX
         ):
             self._forget_one(alert.incident)
+        self._announce()
+
+    def _announce(self) -> None:
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
 
@@ -102,7 +109,9 @@ class RecentAlerts:
     def begin_anew(self) -> None:
         """The topic was made anew: nothing that is kept is in it."""
         self._incidents, self._order, self._bytes = {}, [], 0
-        self.last_offset = -1
+        self.last_offset = NO_EVENT
+        self.topics_before += 1
+        self._announce()
 
     def after(self, offset: int) -> list[KeptAlert]:
         """Those that came behind an offset, in order."""
@@ -166,13 +175,20 @@ def describe_incident(incident: IncidentHistory, shows_accounts: bool) -> dict[s
         "returns": incident.returns,
         "alerts": len(incident.alerts),
         "silenced_by": silenced_by,
+        "by_rule": incident.is_by_rule,
         "summary": latest.summary,
         "look_at": list(latest.look_at),
     }
 
 
 def _outline(alert: Alert) -> Alert:
-    """The alert without its evidence, zones and records; the accounts stay, to be hidden."""
+    """The alert without what is large in it; the accounts stay, to be hidden."""
     return dataclasses.replace(
-        alert, evidence=(), zones=(), triage=None, records=(), abstained=(), at_stake=None
+        alert,
+        evidence=alert.evidence[:1],
+        zones=(),
+        triage=None,
+        records=(),
+        abstained=(),
+        at_stake=None,
     )

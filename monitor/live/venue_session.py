@@ -20,6 +20,7 @@ from monitor.core.venue.answers.stated_rules import count_unstated
 from monitor.core.venue.stage import STAGE_KINDS, StageOutput, VenueStage
 from monitor.delivery.session import log_alerts
 from monitor.errors import ConfigError
+from monitor.http.recent_markets import RecentMarkets
 from monitor.kafka import shard_report_topic
 from monitor.kafka.chunking import DamagedError, Reassembler
 from monitor.kafka.logs.identity import LogChangedError
@@ -66,6 +67,7 @@ class VenueSession(OwnerSession):
         # The loops of the bands do not hold the interpreter's lock.
         self._threads = ThreadPoolExecutor(BAND_THREADS)
         self.venue.band_maker.parallel_map = self._threads.map
+        self.markets = RecentMarkets()
         self.graph = CascadeGraph()
         setup.metrics.graph_collector.graph = self.graph
         self._silences: SilenceFollower | None = None
@@ -153,6 +155,7 @@ class VenueSession(OwnerSession):
             self.setup.metrics.band_collector.last = output.bands[-1]
             self._count_unstated()
             self.graph.refresh(self.venue, output.bands[-1].ts)
+        self.markets.take(self.venue.venue_state, output.bands[-1] if output.bands else None)
         # After a restart the stage makes again what is published already: that is not sent.
         before = self.transactions.metadata
         published = before.alerts + len(self.outbox.alerts)

@@ -88,7 +88,7 @@ def replay_override(
 
 def _replay(
     days: DaySequence, config: Config, options: ReplayOptions, rules: OverrideRules | None,
-    history: RunHistory, show: Any, **files: Path | None,
+    history: RunHistory, show: Any, alerts_to: Path | None = None, bands_to: Path | None = None,
 ) -> ReplaySummary:  # fmt: skip
     settings = config.engine()
 
@@ -99,7 +99,7 @@ def _replay(
 
     factories = detector_factories(config.streams)
     summary = replay(
-        days, settings, factories, options, **files,
+        days, settings, factories, options, alerts_to=alerts_to, bands_to=bands_to,
         on_alert=history.alerts.append, progress=show, prepare=prepare,
     )  # fmt: skip
     history.forced.finish(settings.accounts.bands_interval_ns)

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from monitor.core.alerts.formatting import format_iso
-from replay.report.document import format_move, make_document
+from monitor.page.document import STYLE, format_move, make_document
 
 PRICES = ("warn", "liquidation", "backstop", "bankruptcy")
 WIDTH, LEFT, RIGHT, ROW = 1000, 100, 380, 26
@@ -39,7 +39,7 @@ uncertainty.</p>
 {_equity_table(report["equity"])}
 <h2>Positions</h2>
 {"".join(map(_position, report["positions"])) or "<p>It has no open positions.</p>"}"""
-    return make_document(f"Account {report['account']}", body, {}, (), ("page.css",))
+    return make_document(f"Account {report['account']}", body, {}, (), (STYLE,))
 
 
 def _equity_table(equity: dict[str, str | None]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from monitor.page.document import check_assets
 from replay.report.account import account_report
-from replay.report.document import check_assets
 from replay.report.stress import STRESS_ASSETS, stress_report
 from replay.run import atomic_file
 

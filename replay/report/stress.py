@@ -5,20 +5,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from monitor.core.alerts.formatting import format_iso, format_number
 from monitor.core.margin.mark_response import LATENCY_S
-from replay.report.document import GRAPHS, LINES, format_move, make_document
+from monitor.page.document import COMPONENTS, GRAPHS, LINES, format_move, make_document
 
 STRESS_ASSETS = (*LINES, *GRAPHS)
-PAGE_FILES = ("page.css", "common.js", "stress.js")
+PAGE_FILES = (*COMPONENTS, Path(__file__).parent / "scripts" / "stress.js")
 CHARTS = {
     "after": "Where the mark comes to rest",
     "forced": "What is forced",
     "rate": "Reproduction number",
 }
 """By the element's id: the heads of a market's charts."""
+SCROLL = '<div class="scroll" role="group" aria-label="{}" tabindex="0">'
+"""Around a table that may be wider than the screen: the arrow keys scroll what has the focus."""
 
 
 def stress_report(day: str, result: dict[str, Any], curves: dict[str, Any]) -> str:
@@ -67,10 +70,10 @@ def _body(
     left_out = len(largest) - len(drawn)
     note = f" Curves: the {len(drawn)} markets of the largest open notional." if left_out else ""
     charts = "\n".join(
-        f'<section class="chart"><h3>{head}</h3><div class="plot" id="{place}"></div></section>'
+        f'<section class="chart"><h3>{head}</h3><line-chart id="{place}"></line-chart></section>'
         for place, head in CHARTS.items()
     )
-    return f"""<h1>What a move of each mark would force</h1>
+    return f"""<div class="masthead" id="top"><h1>What a move of each mark would force</h1></div>
 <p class="soft">{escape(day)}, as of {format_iso(result["at"])}. A mark that follows its book is
 taken to do so for {LATENCY_S:g} s.</p>
 <p>Never a stopping price: each answer is a range over how much of the book survives, here
@@ -131,8 +134,9 @@ def _market_table(
             f"<td>{format_number(open_notional[name])}</td>{cells}</tr>"
         )
     return (
-        '<div class="scroll"><table><caption>Critical shocks, and how much further the mark jumps '
-        "there; the market of the largest open notional first</caption><thead><tr><th>market</th>"
+        f"{SCROLL.format('Critical shocks')}<table>"
+        "<caption>Critical shocks, and how much further the mark jumps there; the market of the "
+        "largest open notional first</caption><thead><tr><th>market</th>"
         f"<th>mark</th><th>open notional</th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
         "</table></div>"
     )
@@ -164,9 +168,10 @@ def _system(system: dict[str, Any]) -> str:
 notional, red where it moves itself by as much as it moves; an arrow's width is k, its number the
 accounts that carry it (index: outside prices that follow a book). The table has the
 same.</span></p>
-<div class="graph" id="graph" role="img" aria-label="Which market moves which; see the table">
-</div>
-<div class="scroll"><table><caption>k: how far the second market's mark moves for each unit that
+<market-graph class="graph" id="graph" role="img"
+aria-label="Which market moves which; see the table"></market-graph>
+{SCROLL.format("Which market moves which")}
+<table><caption>k: how far the second market's mark moves for each unit that
 the first one's moves; of R: the share of it that the edge carries; largest: the accounts that send
 most</caption>
 <thead><tr><th>from</th><th class="left">to</th><th class="left">move</th><th>k</th>

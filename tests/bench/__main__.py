@@ -19,7 +19,7 @@ from tests.bench.rounds import ROOT, measure_rounds, working_tree
 
 BENCHES = (
     "seconds", "engine", "cores", "layers", "features", "start", "compile", "decode", "sources",
-    "accounts", "bands", "cascade", "memory",
+    "accounts", "bands", "cascade", "memory", "page",
 )  # fmt: skip
 """In the order of the table: the whole comes first."""
 OUT = ROOT / "bench-out"

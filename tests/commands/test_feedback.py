@@ -148,3 +148,28 @@ def test_lines_that_are_no_verdicts_are_left_out(
     judge(config, grown_alerts()[0].id, "true", alerts)
     assert summary(config)["judged"] == 1
     assert "no verdicts, left out: 1" in capsys.readouterr().err
+
+
+def test_verdicts_that_a_page_saved_are_kept_once(
+    config: Config, alerts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for alert, verdict in ((grown_alerts("SOL")[0], "true"), (grown_alerts("ETH")[0], "false")):
+        judge(config, alert.id, verdict, alerts)
+    saved = config.state.dir / FILE
+    other = Config(state=StateSettings(dir=tmp_path / "other"))
+    page = tmp_path / "verdicts.jsonl"
+    page.write_bytes(saved.read_bytes() + b"{}\n")
+    counts = feedback.import_verdicts(other, page, Console(True))
+    assert counts == {"verdicts": 2, "added": 2, "broken": 1}
+    assert summary(other) == summary(config)
+    assert feedback.import_verdicts(other, page, Console(True))["added"] == 0
+    assert "no verdicts, left out: 1" in capsys.readouterr().err
+
+
+def test_a_file_without_verdicts_is_refused(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*missing"):
+        feedback.import_verdicts(config, tmp_path / "missing.jsonl", Console(True))
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("[]\n\xff\n")
+    with pytest.raises(ConfigError, match=r"has no verdicts: give the file"):
+        feedback.import_verdicts(config, empty, Console(True))

@@ -1,17 +1,24 @@
-"""A receiver of the tests' own: keeps what it gets, and answers as it is told to."""
+"""A receiver of the tests' own: keeps what it gets, and answers as told; and an Alertmanager."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 import ssl
+import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+from tests.support import skip_or_fail
 
 Answer = tuple[int, dict[str, str]]
 OK: Answer = (200, {})
@@ -90,3 +97,77 @@ def receiver_server(pem: Path | None = None, port: int = 0) -> Iterator[Receiver
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class Alertmanager:
+    """Debian's or Prometheus's own, on loopback, with its log and state in `folder`; a context
+    manager. It may be stopped and started again, at the same address and with the same state."""
+
+    def __init__(self, folder: Path, config: str) -> None:
+        path = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+        if path is None:
+            skip_or_fail("the program alertmanager (apt-get install prometheus-alertmanager)")
+        folder.mkdir(exist_ok=True)
+        file = folder / "alertmanager.yml"
+        file.write_text(config)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.url = f"http://{self.address}"
+        self._log = folder / "log"
+        self._command = [str(path), f"--config.file={file}", f"--storage.path={folder / 'state'}"]
+        self._command += ["--cluster.listen-address=", f"--web.listen-address={self.address}"]
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._child = subprocess.Popen(self._command, stdout=log, stderr=log)
+        end = time.monotonic() + 20
+        while not self._is_ready():
+            assert time.monotonic() < end, self._log.read_text()
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """In order: it keeps its silences, and of what it has notified."""
+        self._child.terminate()
+        self._child.wait(10)
+
+    def _is_ready(self) -> bool:
+        with suppress(OSError), urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as reply:
+            return bool(reply.status == 200)
+        return False
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """What it lists: alerts that fire."""
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=5) as reply:
+            alerts: list[dict[str, Any]] = json.load(reply)
+        return sorted(alerts, key=lambda one: one["labels"]["severity"])
+
+    def silence(self, **labels: str) -> None:
+        """Silence alerts with these labels, by its own means, for an hour."""
+        now_s = time.time()
+        matchers = [
+            {"name": name, "value": value, "isRegex": False, "isEqual": True}
+            for name, value in labels.items()
+        ]
+        document = {"matchers": matchers, "createdBy": "test", "comment": "test"}
+        for name, at_s in (("startsAt", now_s), ("endsAt", now_s + 3600)):
+            document[name] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_s))
+        request = urllib.request.Request(
+            f"{self.url}/api/v2/silences",
+            json.dumps(document).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=5) as reply:
+            assert reply.status == 200

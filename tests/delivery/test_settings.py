@@ -43,7 +43,8 @@ def of(**keys: Any) -> Config:
         ({"kind": "pagerduty"}, "pagerduty needs secret"),
         ({"kind": "pagerduty", "secret": "hush", "secret_file": "x"}, "not both"),
         ({"url": HOOK, "alert_kind": ["thin_bok"]}, "did you mean thin_book"),
-        ({"url": HOOK, "runbook_url": "javascript:x"}, "runbook_url must begin with"),
+        ({"url": HOOK, "runbook_url": "javascript:x"}, "runbook_url: it must begin with"),
+        ({"url": HOOK, "dashboard_url": "//x"}, "dashboard_url: it must begin with"),
         ({"url": HOOK, "name": "a b"}, "name"),
     ],
 )

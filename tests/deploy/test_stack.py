@@ -34,6 +34,12 @@ def test_each_program_is_given_the_addresses_of_the_others(tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_receivers_of_ones_own_come_beside_alertmanager(tmp_path: Path) -> None:
+    places = Places(tmp_path, *ADDRESSES)
+    write_settings(places, '[[receivers]]\nname = "mine"\nkind = "file"\npath = "lines"\n')
+    assert [one.name for one in load(places.config).receivers] == ["alertmanager", "mine"]
+
+
 def test_data_of_a_run_before_are_gone_and_files_of_others_stay(tmp_path: Path) -> None:
     places = Places(tmp_path, *ADDRESSES)
     old, other = tmp_path / "prometheus" / "data", tmp_path / "notes"

@@ -331,8 +331,21 @@ def test_every_alert_rule_says_how_grave_it_is_and_what_to_do() -> None:
     for rule in ALERT_RULES:
         assert rule["labels"]["severity"] in ("critical", "warning", "info")
         notes = rule["annotations"]
-        assert set(notes) == {"summary", "description", "runbook_url"}
+        assert set(notes) == {"summary", "description", "runbook_url", "dashboard_url"}
         assert notes["runbook_url"].rsplit("/", 1)[1] == rule["alert"]
+
+
+def test_every_alert_rule_leads_to_a_panel_that_leads_to_its_page() -> None:
+    linked = {
+        (whole["uid"], str(panel["id"])): {link["url"] for link in panel.get("links", ())}
+        for whole in (json.loads((FOLDER / name).read_text()) for name in PAGES)
+        for panel in whole["panels"]
+    }
+    for rule in ALERT_RULES:
+        url = rule["annotations"]["dashboard_url"]
+        place = re.search(r"/d/([a-z-]+)\?viewPanel=(\d+)", url)
+        assert place is not None, url
+        assert f"${{runbooks}}/{rule['alert']}" in linked[place[1], place[2]]
 
 
 def test_the_page_of_kinds_is_what_alerts_say() -> None:

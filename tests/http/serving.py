@@ -13,6 +13,7 @@ from monitor.config import HttpSettings
 from monitor.errors import BrinkwatchError, BusyError, ConfigError, UnknownNameError
 from monitor.http.port import serve
 from monitor.http.recent_alerts import RecentAlerts
+from monitor.http.recent_markets import RecentMarkets
 
 T = TypeVar("T")
 ERRORS = {
@@ -24,10 +25,14 @@ ERRORS = {
 class View:
     """A port's view that answers with its question, or fails as `account` says."""
 
-    def __init__(self, recent_alerts: RecentAlerts | None = None) -> None:
+    def __init__(
+        self,
+        recent_alerts: RecentAlerts | None = None,
+        recent_markets: RecentMarkets | None = None,
+    ) -> None:
         self.registry = CollectorRegistry()
         Gauge("x", "a gauge " + "y" * 2_000, registry=self.registry)
-        self.recent_alerts = recent_alerts
+        self.recent_alerts, self.recent_markets = recent_alerts, recent_markets
 
     def alive(self) -> tuple[bool, str]:
         return True, "alive"
@@ -54,12 +59,15 @@ class Reply(NamedTuple):
 
 
 def with_port(
-    work: Callable[[int], Awaitable[T]], alerts: RecentAlerts | None = None, **settings: Any
+    work: Callable[[int], Awaitable[T]],
+    alerts: RecentAlerts | None = None,
+    markets: RecentMarkets | None = None,
+    **settings: Any,
 ) -> T:
     """Run `work` with the port of a server."""
 
     async def run() -> T:
-        async with serve(View(alerts), HttpSettings(port=0, **settings)) as port:
+        async with serve(View(alerts, markets), HttpSettings(port=0, **settings)) as port:
             return await work(port)
 
     return asyncio.run(run())
@@ -71,6 +79,7 @@ def request(
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
     alerts: RecentAlerts | None = None,
+    markets: RecentMarkets | None = None,
     **settings: Any,
 ) -> Reply:
     """One request to a server of its own."""
@@ -84,4 +93,4 @@ def request(
         ):
             return Reply(reply.status, await reply.text(), reply.headers)
 
-    return with_port(ask, alerts, **settings)
+    return with_port(ask, alerts, markets, **settings)

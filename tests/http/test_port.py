@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
+import hashlib
 import logging
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -16,6 +19,8 @@ from monitor.broker import certificates
 from monitor.config import HttpSettings
 from monitor.errors import ConfigError
 from monitor.http import answers, port
+from monitor.http.live_page import make_live_page
+from monitor.page import document
 from tests.http.serving import ERRORS, View, request, with_port
 
 
@@ -46,6 +51,45 @@ def test_a_token_is_asked_for_everywhere_but_by_who_starts_the_sidecar(path: str
     assert request(path, token="right").status == 401
     assert request(path, bearer="right", token="right").status in (200, 503)
     assert request("/livez", token="right").status == 200
+
+
+def test_the_page_needs_no_token_and_lets_the_browser_run_its_own_scripts_alone() -> None:
+    reply = request("/", token="right")
+    assert (reply.status, reply.headers["Referrer-Policy"]) == (200, "no-referrer")
+    policy = dict(
+        part.strip().split(" ", 1) for part in reply.headers["Content-Security-Policy"].split(";")
+    )
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["form-action"] == "'none'"
+    assert policy["connect-src"] == "'self'"
+    scripts = re.findall(r"<script>(.*?)</script>", reply.body, re.DOTALL)
+    assert len(scripts) == reply.body.count("<script") > 3
+    hashes = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts]
+    assert policy["script-src"].split() == [f"'sha256-{one}'" for one in hashes]
+    assert not re.search(
+        r"(src|href)=|url\(|@import",
+        re.sub(r"<(script|pre)>.*?</\1>", "", reply.body, flags=re.DOTALL),
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost:9464", 200), ("127.0.0.1:1", 200), ("[::1]:9464", 200), ("sidecar", 200),
+     ("a.localhost", 200), ("evil.example:9464", 421), ("127.0.0.1.evil.example", 421)],
+)  # fmt: skip
+def test_a_page_of_the_web_cannot_ask_under_its_own_name(host: str, status: int) -> None:
+    assert request("/state", headers={"Host": host}).status == status
+    own = {"headers": {"Host": host}, "token": "t", "bearer": "t"}
+    assert request("/state", **own).status == 200
+    assert request("/state", headers={"Host": host}, host="0.0.0.0").status == 200
+
+
+def test_a_page_without_what_it_draws_with_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document, "ASSETS", tmp_path)
+    make_live_page.cache_clear()
+    reply = request("/")
+    assert (reply.status, "make assets" in reply.body) == (409, True)
 
 
 def test_accounts_are_shown_beyond_loopback_with_a_token_alone() -> None:

@@ -126,7 +126,26 @@ def test_events_go_on_behind_the_last_one_that_was_seen() -> None:
     assert new == [(6, "cccc-1")]
 
 
-@pytest.mark.parametrize("given", ["x", "-1", "9" * 30, "٣"])
+def test_who_read_an_overview_without_alerts_misses_none_of_those_that_come_next() -> None:
+    last = json.loads(request("/alerts", alerts=RecentAlerts()).body)["last_event"]
+    came = with_port(lambda port: read_events(port, 2, {"Last-Event-ID": str(last)}), kept(OPENED))
+    assert came == [(0, "aaaa-1"), (3, "bbbb-1")]
+
+
+def test_a_stream_ends_where_the_topic_was_made_anew() -> None:
+    recent = kept(OPENED)
+
+    async def follow(port: int) -> bytes:
+        url = f"http://127.0.0.1:{port}/events"
+        async with aiohttp.ClientSession() as session, session.get(url) as reply:
+            recent.begin_anew()
+            recent.take(0, OPENED[0])
+            return await asyncio.wait_for(reply.content.read(), 5)
+
+    assert with_port(follow, recent) == b""
+
+
+@pytest.mark.parametrize("given", ["x", "-2", "9" * 30, "٣"])
 def test_an_id_that_no_event_has_is_refused(given: str) -> None:
     assert request(f"/events?after={given}", alerts=RecentAlerts()).status == 400
     assert request("/events").status == 503

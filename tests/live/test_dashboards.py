@@ -5,20 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import socket
-import subprocess
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from deploy.dashboards.__main__ import PAGES
 from monitor.core.alerts.history import IncidentHistory
@@ -33,8 +28,9 @@ from tests.live.helpers import (
     send,
     write_day,
 )
+from tests.live.prometheus_server import prometheus
 from tests.live.sidecars import Process, wait_for, write_toml
-from tests.support import ROOT, program
+from tests.support import program
 
 PANEL_STEPS_S = 3.0
 """Panels over time are asked for every second: some of their steps come after the last alert."""
@@ -80,42 +76,6 @@ class Prometheus:
         data = answer["data"]
         results: list[dict[str, Any]] = data["result"] if isinstance(data, dict) else data
         return results
-
-
-@contextmanager
-def prometheus(folder: Path, target: str) -> Iterator[str]:
-    """A Prometheus with the configuration of `deploy`, but for its target and its haste."""
-    settings = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
-    settings["global"] = {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
-    files = settings["rule_files"]
-    settings["rule_files"] = [str(ROOT / "deploy" / "prometheus" / file) for file in files]
-    settings["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
-    file = folder / "prometheus.yml"
-    file.write_text(yaml.safe_dump(settings))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    command = [program("prometheus"), f"--config.file={file}", f"--web.listen-address={address}"]
-    command += [f"--storage.tsdb.path={folder / 'data'}", "--enable-feature=exemplar-storage"]
-    with (folder / "log").open("wb") as log:
-        started = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        _until_ready(f"http://{address}", started, folder / "log")
-        yield f"http://{address}"
-    finally:
-        started.terminate()
-        started.wait(20)
-
-
-def _until_ready(address: str, started: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(400):
-        assert started.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(f"{address}/-/ready", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.05)
-    pytest.fail(f"Prometheus does not get ready: {log.read_text()}")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ pinned whole in `test_security.py`.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -145,8 +146,9 @@ def test_it_ends_with_status_2_and_one_sentence(
     process, log, sentence = refused[name]
     assert process.wait(90) == 2, log.read_text()
     said = log.read_text()
-    assert said.splitlines()[-1] == f"brinkwatch: {sentence}"
-    assert said.count("brinkwatch: ") == 1
+    events = [json.loads(line) for line in said.splitlines()]
+    assert events[-1]["why"] == sentence
+    assert [event["event"] for event in events].count("ended") == 1
     assert "Traceback" not in said
     assert WRONG not in said
 

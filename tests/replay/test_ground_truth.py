@@ -77,6 +77,12 @@ def test_evidence_of_another_kind_is_near_an_incident_but_not_about_it() -> None
     assert ground_truth.unrelated_incidents([away], [burst]) == [[away]]
 
 
+def test_what_a_cascade_forces_in_other_markets_is_near_it() -> None:
+    cascade, elsewhere = incident("cascade", **SPAN), about("liquidations", 90, "XRP-PERP")
+    assert ground_truth.is_near(elsewhere, cascade)
+    assert not ground_truth.is_about(elsewhere, cascade)
+
+
 def test_every_kind_of_alert_that_is_looked_for_exists() -> None:
     kinds = {spec.kind for spec in FEATURES.values()} | {
         record for spec in FEATURES.values() for record in spec.records

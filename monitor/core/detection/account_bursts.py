@@ -6,7 +6,7 @@ few accounts and bursts look alike everywhere. The finding names the market and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite, isnan
 
 import numpy as np
@@ -15,7 +15,7 @@ from detectors.account_burst.columns import WindowActivity
 from detectors.account_burst.detector import AccountBurstDetector
 from detectors.account_burst.verdict import AccountVerdict
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import Int64, UInt64
+from detectors.arrays.types import Int64
 from detectors.base import DetectorError
 from detectors.calibration.calibrator import Calibrator
 from detectors.calibration.calibrator_bank import find_score_min
@@ -36,13 +36,11 @@ _ORDER_FLOW = [ACCOUNT_COUNTS.index(name) for name in ("orders", "cancels")]
 
 @dataclass(slots=True)
 class _AccountStream(Stateful):
-    STATE = "detector", "calibrator", "account", "is_out"
+    STATE = "detector", "calibrator", "is_out"
 
     name: str
     detector: AccountBurstDetector
     calibrator: Calibrator
-    account: dict[int, int] = field(default_factory=dict)
-    """The account of each key that has evidence."""
     is_out: bool = False
     """Whether it was taken out: it is not judged any more."""
     score_min: float | None = None
@@ -97,9 +95,7 @@ class AccountBursts(Stateful):
             window = low
             while window < closed.until and not stream.is_out:
                 try:
-                    scores = self._learn_ordinary(
-                        stream, window, ends[window - low :], acts, account
-                    )
+                    scores = self._learn_ordinary(stream, window, ends[window - low :], acts)
                     for score in scores:
                         if not isnan(score):
                             stream.learn_score(score)
@@ -118,7 +114,7 @@ class AccountBursts(Stateful):
         return findings
 
     def _learn_ordinary(
-        self, stream: _AccountStream, low: int, ends: Int64, acts: WindowActivity, account: Int64
+        self, stream: _AccountStream, low: int, ends: Int64, acts: WindowActivity
     ) -> list[float]:
         """Judge and learn windows from `low` on for as long as nothing in them can be rare; returns
         their scores. `ends`: where the acts of each begin and end.
@@ -130,8 +126,6 @@ class AccountBursts(Stateful):
         if stream.score_min is None:
             stream.score_min = find_score_min(calibrator, self._limit)
         scores = stream.detector.learn_ordinary(low, ends[: most + 1], acts, stream.score_min)
-        a, b = int(ends[0]), int(ends[len(scores)])
-        self._remember_accounts(stream, acts.key[a:b], account[a:b])
         ordinary: list[float] = scores.tolist()
         return ordinary
 
@@ -162,33 +156,25 @@ class AccountBursts(Stateful):
             stream.learn_score(verdict.value)
         rare = p <= self._limit and bool(verdict.actors)
         (detector.report if rare else detector.learn)(window, acts)
-        self._remember_accounts(stream, acts.key, account)
-        return [self._finding(stream, window, verdict, p, names)] if rare else []
-
-    @staticmethod
-    def _remember_accounts(stream: _AccountStream, key: UInt64, account: Int64) -> None:
-        """Keep the account of each key with evidence; a key shows its account only as it acts."""
-        hot = stream.detector.hot_keys
-        if hot == stream.account.keys():
-            return
-        stream.account = {key: n for key, n in stream.account.items() if key in hot}
-        new = np.array(sorted(hot - stream.account.keys()), np.uint64)
-        for place in np.flatnonzero(np.isin(key, new)).tolist():
-            stream.account[int(key[place])] = int(account[place])
+        if not rare:
+            return []
+        actors = np.array([actor.key for actor in verdict.actors], np.uint64)
+        account = account[np.searchsorted(acts.key, actors)]
+        return [self._finding(stream, window, verdict, p, account, names[verdict.market])]
 
     def _finding(
         self, stream: _AccountStream, window: int, verdict: AccountVerdict, p: float,
-        names: dict[int, str],
+        account: Int64, symbol: str,
     ) -> Finding:  # fmt: skip
+        """`account`: of each of the actors."""
         actors, market = verdict.actors, verdict.market
         since = min(actor.since for actor in actors)
         observed = sum(actor.observed for actor in actors)
         expected = sum(actor.expected for actor in actors)
-        accounts = np.array([stream.account[actor.key] for actor in actors], np.int64)
-        named = zip(self._accounts.names(accounts), actors, strict=True)
+        named = zip(self._accounts.names(account), actors, strict=True)
         shares = [(name, actor.observed / observed) for name, actor in named]
         kinds = FEATURES[stream.name].records
-        where = window, since, self._partition, names[market]
+        where = window, since, self._partition, symbol
         return Finding(
             *where, stream.name, ACCOUNT_BURST, observed, expected, p,
             accounts=sorted(shares, key=lambda pair: (-pair[1], pair[0])),
@@ -200,12 +186,3 @@ class AccountBursts(Stateful):
     def evicted(self) -> int:
         """Pairs of market and account that were dropped because the table was full."""
         return sum(stream.detector.evicted for stream in self._streams)
-
-    def accounts_in_use(self) -> Int64:
-        """The accounts with evidence."""
-        return np.array([n for s in self._streams for n in s.account.values()], np.int64)
-
-    def rename_accounts(self, remap: Int64) -> None:
-        """Follow a new numbering of accounts."""
-        for stream in self._streams:
-            stream.account = {key: int(remap[n]) for key, n in stream.account.items()}

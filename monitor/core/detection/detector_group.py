@@ -283,8 +283,15 @@ class DetectorGroup:
             prior = self._priors[stream]
             self._row[symbol, stream] = self._calibrators.add(self._bank.log_likelihood, prior)
             self._row_keys.append((symbol, stream))
+        have = len(self._is_out)
         self._bank.grow(len(self._row_keys))
+        self._adopt_rows(have)
         self._is_out = grow_rows(self._is_out, len(self._row_keys))
+
+    def _adopt_rows(self, first: int) -> None:
+        """Give the rows from `first` on what they have of their detectors' parameters."""
+        for row, (_, stream) in enumerate(self._row_keys[first:], first):
+            self._bank.adopt(row, self._detectors[stream])
 
     def count_ready(self, window: int) -> int:
         """How many streams have a score and a p-value: they could have been reported."""
@@ -416,6 +423,7 @@ class DetectorGroup:
         self._new_out = [StreamOut(*one) for one in state["new_out"]]
         self._is_out = np.zeros(len(self._row_keys), np.bool_)
         self._is_out[list(self._why_out)] = True
+        self._adopt_rows(0)
         try:
             self._bank.restore(state["bank"])
         except RowFaults as raised:

@@ -3,8 +3,10 @@ market's own usual.
 
 Of price and trades the usual is half that of the last ten minutes and half that of the last hours
 (the geometric mean of the two). By the first alone a market that has just become lively would hide
-what comes next; by the second alone all that happens in lively hours would stand out. Of depth and
-spread it is the level of the last ten minutes, of which a single wall or gap moves little.
+what comes next; by the second alone all that happens in lively hours would stand out. Of trades it
+is never less than that of the hours: what would be ordinary at any other time is no rush because
+the last minutes were quiet. Of depth and spread it is the level of the last ten minutes, of which a
+single wall or gap moves little.
 """
 
 from __future__ import annotations
@@ -74,6 +76,12 @@ RINGS = 4
 IN, OUT, MARKET = map(column_numbers, (INPUT_COLUMNS, OUTPUT_COLUMNS, STATE_COLUMNS))
 
 
+@njit(FLOAT(FLOAT, FLOAT), cache=True, nogil=True)
+def _usual_trades(short, long):  # type: ignore[no-untyped-def]
+    """Of what was usual over the short memory and over the long one."""
+    return np.sqrt(max(short, long) * long)
+
+
 @njit((F1, F1, F1, INT, FLOAT, FLOAT, F1), cache=True, nogil=True)
 def _step_rush(x, s, recent, ready, short, long, o):  # type: ignore[no-untyped-def]
     """The trades of a market; `recent`: see `_step`."""
@@ -86,8 +94,8 @@ def _step_rush(x, s, recent, ready, short, long, o):  # type: ignore[no-untyped-
     recent[place], recent[length + place] = trades, notional
     o[OUT.trades_10s] = recent[:length].sum()
     o[OUT.trade_notional_10s] = recent[length : 2 * length].sum()
-    usual = np.sqrt(s[MARKET.short_trades] * s[MARKET.long_trades])
-    usual_notional = np.sqrt(s[MARKET.short_notional] * s[MARKET.long_notional])
+    usual = _usual_trades(s[MARKET.short_trades], s[MARKET.long_trades])
+    usual_notional = _usual_trades(s[MARKET.short_notional], s[MARKET.long_notional])
     if s[MARKET.traded] > ready and usual_notional > 0.0:
         # One ordinary trade more on both sides: where trades are rare, one is no rush.
         each = usual_notional / usual

@@ -17,7 +17,7 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.delivery.incidents import Notice
 from monitor.delivery.receivers.https import HttpsPoster, to_json
 from monitor.delivery.settings import ReceiverSettings
-from monitor.delivery.texts import SOURCE, describe, market_names, runbook, stake_text
+from monitor.delivery.texts import SOURCE, describe, links, market_names, stake_text
 from monitor.silences.silence import moment_text
 
 RESEND_S = 60.0
@@ -52,12 +52,15 @@ class AlertmanagerReceiver:
 
     async def _post(self, notices: Sequence[Notice]) -> None:
         now_ns = int(self._clock() * SECOND_NS)
-        runbooks = self._settings.runbook_url
-        every = [each for notice in notices for each in _alerts(notice, now_ns, runbooks)]
+        every = [
+            each
+            for notice in notices
+            for each in _alerts(notice, now_ns, links(self._settings, notice))
+        ]
         await self._poster.post(to_json(every), self._headers)
 
 
-def _alerts(notice: Notice, now_ns: int, runbook_url: str) -> Iterator[dict[str, Any]]:
+def _alerts(notice: Notice, now_ns: int, addresses: dict[str, str]) -> Iterator[dict[str, Any]]:
     """An incident as postable alerts, one for each severity that it has had."""
     alert, opening = notice.alert, notice.opening
     # Of a recorded day, or of a clock that runs ahead, event time is not the wall clock's: to
@@ -71,7 +74,7 @@ def _alerts(notice: Notice, now_ns: int, runbook_url: str) -> Iterator[dict[str,
         "at_stake": stake_text(alert.at_stake),
         "markets": market_names(alert),
         "event_time": format_iso(alert.ts),
-        "runbook_url": runbook(runbook_url, opening.kind),
+        **{f"{name}_url": url for name, url in addresses.items()},
     }
     for severity in notice.severities:
         labels = {

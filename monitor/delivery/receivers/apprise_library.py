@@ -11,7 +11,7 @@ from typing import Any
 from monitor.delivery.incidents import Notice
 from monitor.delivery.receivers.base import DeliveryError, OnceReceiver
 from monitor.delivery.settings import ReceiverSettings
-from monitor.delivery.texts import describe, runbook
+from monitor.delivery.texts import describe, links
 from monitor.errors import ConfigError
 
 TYPES = {"critical": "failure", "warning": "warning", "info": "info"}
@@ -44,8 +44,8 @@ class AppriseReceiver(OnceReceiver):
         alert = notice.alert
         is_resolved = alert.status == "resolved"
         body = alert.summary if is_resolved else f"{alert.summary}\n{describe(alert)}"
-        if url := runbook(self._settings.runbook_url, notice.opening.kind):
-            body += f"\nRunbook: {url}"
+        for name, url in links(self._settings, notice).items():
+            body += f"\n{name}: {url}"
         is_sent = await self._apprise.async_notify(
             body=body,
             title=f"{alert.status}: {alert.severity} {alert.kind}",

@@ -11,7 +11,7 @@ from monitor.delivery.incidents import Notice
 from monitor.delivery.receivers.base import OnceReceiver
 from monitor.delivery.receivers.https import HttpsPoster, to_json
 from monitor.delivery.settings import ReceiverSettings
-from monitor.delivery.texts import SOURCE, describe, market_names, runbook
+from monitor.delivery.texts import SOURCE, describe, links, market_names
 
 SUMMARY_MAX = 1_024
 """Characters, PagerDuty's bound."""
@@ -27,7 +27,7 @@ class PagerDutyReceiver(OnceReceiver):
 
     async def send(self, notice: Notice) -> None:
         """Send one event."""
-        event = {"routing_key": self._key, **_event(notice, self._settings.runbook_url)}
+        event = {"routing_key": self._key, **_event(notice, links(self._settings, notice))}
         await self._poster.post(to_json(event))
 
     async def close(self) -> None:
@@ -35,7 +35,7 @@ class PagerDutyReceiver(OnceReceiver):
         await self._poster.close()
 
 
-def _event(notice: Notice, runbook_url: str) -> dict[str, Any]:
+def _event(notice: Notice, addresses: dict[str, str]) -> dict[str, Any]:
     alert = notice.alert
     is_resolved = alert.status == "resolved"
     event: dict[str, Any] = {
@@ -54,6 +54,6 @@ def _event(notice: Notice, runbook_url: str) -> dict[str, Any]:
         "class": alert.kind,
         "custom_details": {"status": alert.status, "description": describe(alert)},
     }
-    if url := runbook(runbook_url, notice.opening.kind):
-        event["links"] = [{"href": url, "text": "runbook"}]
+    if addresses:
+        event["links"] = [{"href": url, "text": name} for name, url in addresses.items()]
     return event

@@ -12,7 +12,7 @@ from monitor.delivery.incidents import Notice
 from monitor.delivery.receivers.base import OnceReceiver
 from monitor.delivery.receivers.https import HttpsPoster, to_json
 from monitor.delivery.settings import ReceiverSettings
-from monitor.delivery.texts import describe, market_names, runbook
+from monitor.delivery.texts import describe, links, market_names
 
 SIGNS = {"critical": ":red_circle:", "warning": ":large_orange_circle:", "info": ":white_circle:"}
 RESOLVED_SIGN = ":white_check_mark:"
@@ -29,14 +29,14 @@ class SlackReceiver(OnceReceiver):
 
     async def send(self, notice: Notice) -> None:
         """Send one message."""
-        await self._poster.post(to_json(_message(notice, self._settings.runbook_url)))
+        await self._poster.post(to_json(_message(notice, links(self._settings, notice))))
 
     async def close(self) -> None:
         """Close the connection."""
         await self._poster.close()
 
 
-def _message(notice: Notice, runbook_url: str) -> dict[str, Any]:
+def _message(notice: Notice, addresses: dict[str, str]) -> dict[str, Any]:
     alert = notice.alert
     is_resolved = alert.status == "resolved"
     state = alert.status if is_resolved else f"{alert.status}, {alert.severity}"
@@ -44,8 +44,7 @@ def _message(notice: Notice, runbook_url: str) -> dict[str, Any]:
     title = f"{markets or 'venue'}: {alert.kind} ({state})"
     sign = RESOLVED_SIGN if is_resolved else SIGNS[alert.severity]
     context = f"{format_iso(alert.ts)}  incident {alert.incident}"
-    if url := runbook(runbook_url, notice.opening.kind):
-        context += f"  <{url}|runbook>"
+    context += "".join(f"  <{url}|{name}>" for name, url in addresses.items())
     text = f"{sign} *{_escape(alert.summary)}*"
     if not is_resolved:
         text += f"\n{_escape(describe(alert))}"

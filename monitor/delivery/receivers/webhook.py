@@ -20,7 +20,7 @@ from monitor.delivery.incidents import Notice
 from monitor.delivery.receivers.base import OnceReceiver
 from monitor.delivery.receivers.https import HttpsPoster, to_json
 from monitor.delivery.settings import ReceiverSettings, webhook_key
-from monitor.delivery.texts import runbook
+from monitor.delivery.texts import links
 
 
 class WebhookReceiver(OnceReceiver):
@@ -39,8 +39,8 @@ class WebhookReceiver(OnceReceiver):
             "timestamp": format_iso(alert.ts),
             "data": msgspec.Raw(alert_json(alert)),
         }
-        if url := runbook(self._settings.runbook_url, notice.opening.kind):
-            document["runbook_url"] = url
+        for name, url in links(self._settings, notice).items():
+            document[f"{name}_url"] = url
         body = to_json(document)
         stamp = str(int(self._clock()))
         headers = {

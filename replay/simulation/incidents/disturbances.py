@@ -21,9 +21,10 @@ from replay.simulation.incidents.planted import LAYERS_REST, IncidentKind, Plant
 BPS = 1e-4
 CLUSTER_S, CLUSTER_THIN_S = 10, 3
 """A cluster is thin in so many of so many seconds."""
-CROWD_DEPTHS, SHOCK_DEPTHS, LAYER_DEPTHS = 0.02, 2.0, 1.0
+CROWD_DEPTHS, SHOCK_DEPTHS, LAYER_SHARE = 0.02, 2.0, 0.05
 """What takers take beyond the usual, usual depths of a side within 25 bps: in a second, for each 10
-bps of a crowd's premium; in all, for each percent of a price shock; in all, after a layering.
+bps of a crowd's premium; in all, for each percent of a price shock; in all, after a layering,
+as a share of its layers, which go unfilled: that makes it one.
 (Displacement grows with net
 taker volume over the depth within 1 % to the power 0.9, one percent for about twice that depth.)"""
 PLACES = {kind: place for place, kind in enumerate(KINDS)}
@@ -60,10 +61,19 @@ class Disturbances:
     @classmethod
     def usual(cls, start_ts: int, seconds: int, markets: int) -> Disturbances:
         """None at all."""
-        shape = seconds, markets
-        rates, offsets = [np.ones(shape) for _ in range(3)], [np.zeros(shape) for _ in range(4)]
-        by_kind = *shape, len(KINDS)
-        return cls(start_ts, *rates, *offsets, np.zeros(by_kind, np.int64), np.zeros(by_kind, bool))
+        shape, by_kind = (seconds, markets), (seconds, markets, len(KINDS))
+        return cls(
+            start_ts,
+            cancel_rate=np.ones(shape),
+            leverage_rate=np.ones(shape),
+            depth_kept=np.ones(shape),
+            index_return=np.zeros(shape),
+            index_error=np.zeros(shape),
+            premium=np.zeros(shape),
+            taken_depths=np.zeros(shape),
+            delay_ns=np.zeros(by_kind, np.int64),
+            silent=np.zeros(by_kind, np.bool_),
+        )
 
     def of_records(
         self, kind: str, ts: Int64, market: NDArray[np.int32]
@@ -76,7 +86,9 @@ class Disturbances:
         silent, delay_ns = self.silent[..., PLACES[kind]], self.delay_ns[..., PLACES[kind]]
         of_none = market < 0
         return (
-            np.where(of_none, silent.all(axis=1)[second], silent[second, market]),
+            np.where(
+                of_none, np.logical_and.reduce(silent, axis=1)[second], silent[second, market]
+            ),
             np.where(of_none, delay_ns.min(axis=1)[second], delay_ns[second, market]),
         )
 
@@ -165,7 +177,7 @@ def _shock(out: Disturbances, part: PlantedIncident, cells: _Cells, since: Int64
 
 def _go_through(out: Disturbances, part: PlantedIncident, cells: _Cells, since: Int64) -> None:
     last_s = max(1, round(_length_s(part) * (1 - LAYERS_REST)))
-    takers = np.where(since >= _length_s(part) - last_s, LAYER_DEPTHS / last_s, 0.0)
+    takers = np.where(since >= _length_s(part) - last_s, LAYER_SHARE * part.size / last_s, 0.0)
     out.taken_depths[cells] += _column(-takers if part.side == "buy" else takers, cells)
 
 

@@ -176,7 +176,7 @@ def liquidate(v: Any, ledger: Any, marks: Any, ts: Any) -> None:
         if not has_room(v):
             break
         lots, market = orders[n, c.ORDER_LOTS], orders[n, c.ORDER_MARKET]
-        if lots == 0:
+        if lots == 0:  # it says that a liquidation begins
             continue
         side = 1 if lots > 0 else -1
         row = take_row(v, market, orders[n, c.ORDER_ACCOUNT], side)

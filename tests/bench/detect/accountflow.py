@@ -52,15 +52,20 @@ class Flow(NamedTuple):
     accounts: int
     process: Process | None = None
     """Where it is known."""
+    market: Int64 | None = None
+    """(accounts,): the number of the market of each; None: one market."""
 
     @property
     def windows(self) -> int:
         return len(self.begin) - 1
 
-    def totals(self) -> Counts:
-        """Of all accounts, by window."""
+    def totals(self, market: int | None = None) -> Counts:
+        """Of all accounts, or of those of a market, by window."""
         window = np.repeat(np.arange(self.windows), np.diff(self.begin))
-        return np.bincount(window, weights=self.count, minlength=self.windows)
+        count = self.count
+        if market is not None and self.market is not None:
+            count = count * (self.market[self.account] == market)
+        return np.bincount(window, weights=count, minlength=self.windows)
 
     def row(self, window: int) -> Counts:
         """A window's counts of all accounts."""

@@ -91,10 +91,14 @@ class Planted(NamedTuple):
     """(seconds, accounts)"""
 
 
-def plan(flow: Flow, start: int, places: int, seed: int) -> dict[str, list[Planted]]:
-    """All bursts of a table, by row."""
+def plan(
+    flow: Flow, start: int, places: int, seed: int, share: float = 1.0
+) -> dict[str, list[Planted]]:
+    """All bursts of a table, by row; each in one market, drawn alike. Of their events `share` is
+    planted."""
     rng = np.random.default_rng(seed)
-    total = flow.totals()
+    market = np.zeros(flow.accounts, np.int64) if flow.market is None else flow.market
+    totals = [flow.totals(m) for m in range(market.max() + 1)]
     before = slice(0, flow.begin[start])
     activity = np.bincount(flow.account[before], flow.count[before], flow.accounts)
     alike = (activity > 0) / (activity > 0).sum()
@@ -105,8 +109,11 @@ def plan(flow: Flow, start: int, places: int, seed: int) -> dict[str, list[Plant
             made = rows.setdefault(who + how, [])
             for size, seconds in SEVEN:
                 for at in spots:
-                    accounts = rng.choice(flow.accounts, number, replace=False, p=chance)
-                    mean = (size - 1) * total[at - 600 : at].mean() / number
+                    m = rng.integers(len(totals)) if len(totals) > 1 else 0
+                    among = chance * (market == m)
+                    among /= among.sum()
+                    accounts = rng.choice(flow.accounts, number, replace=False, p=among)
+                    mean = share * (size - 1) * totals[m][at - 600 : at].mean() / number
                     added = rng.poisson(mean, (seconds, number))
                     made.append(Planted(at, size, seconds, tuple(accounts.tolist()), added))
     return rows

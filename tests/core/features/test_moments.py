@@ -108,6 +108,17 @@ def test_a_rush_is_of_ten_seconds_against_the_usual_by_number_and_by_notional() 
     assert np.nanmax(out[:1500, OUT.trades_10s_ratio]) < 2.5
 
 
+def test_quiet_minutes_make_no_rush_of_what_is_usual_at_other_times() -> None:
+    """Nor does a lively hour: the higher of both usual rates counts."""
+    inputs = market(8000)
+    columns = [IN.trades, IN.trade_notional]
+    inputs[6000:7000, columns] = inputs[6000:7000, columns] // 20
+    inputs[7000:7010, columns] = [2, 200]
+    out = moments_of(inputs)
+    assert out[7009, OUT.trades_10s_ratio] < 1.5
+    assert out[7009, OUT.trade_notional_10s_ratio] < 1.5
+
+
 def test_one_trade_in_a_market_without_many_is_no_rush() -> None:
     inputs = market(6000)
     inputs[:, [IN.trades, IN.trade_notional]] = 0

@@ -57,10 +57,15 @@ def test_an_alert_arrives_signed_and_whole_and_a_retry_has_the_same_id() -> None
         verify(SECRET, replace(again, body=again.body + b" "))
 
 
-def test_the_runbook_is_that_of_the_kind() -> None:
+def test_the_runbook_is_that_of_the_kind_and_the_dashboard_that_of_the_market() -> None:
+    keys = {
+        "runbook_url": "https://wiki.example.com/{kind}",
+        "dashboard_url": "https://grafana.example.com/d/x?var-symbol={symbol}",
+    }
     with receiver_server() as server:
-        url = "https://wiki.example.com/{kind}"
-        send(settings(kind="webhook", url=server.url, secret=SECRET, runbook_url=url), notice())
-        assert (
-            server.requests[0].document["runbook_url"] == f"https://wiki.example.com/{alert().kind}"
-        )
+        to = settings(kind="webhook", url=server.url, secret=SECRET, **keys)
+        send(to, notice(symbols=("A/B&C", "D")), notice(symbols=()))
+        first, of_no_market = (request.document for request in server.requests)
+    assert first["runbook_url"] == f"https://wiki.example.com/{alert().kind}"
+    assert first["dashboard_url"] == "https://grafana.example.com/d/x?var-symbol=A%2FB%26C"
+    assert "dashboard_url" not in of_no_market

@@ -77,6 +77,17 @@ def test_by_rank_scores_that_were_seen_are_as_rare_as_their_rank(law: str) -> No
     assert all(after <= before for before, after in pairwise(p_values))
 
 
+def test_by_rank_a_storm_is_one_event_and_not_as_many_as_its_blocks() -> None:
+    """Four storms of half an hour exceed what comes next, and not their 28 blocks."""
+    calm = np.random.default_rng(8).uniform(1.0, 2.0, 24).tolist()
+    blocks = 4 * [*calm, 8.1, 8.2, 8.3, 9.0, 8.9, 8.5, 8.4, *calm]
+    calibrator = Calibrator(False, DAY, by_rank=True)
+    for height in blocks:
+        calibrator.close_block(height)
+    share = calibrator.p_value(8.0) * BLOCK_WINDOWS
+    assert share == pytest.approx(5.0 / (len(blocks) + 1), rel=0.02)
+
+
 def reports_per_day(sample: np.ndarray, log_likelihood: bool) -> float:
     """Reports a day at a budget of one, after two days of learning."""
     calibrator = Calibrator(log_likelihood, DAY)

@@ -13,10 +13,11 @@ from monitor.config import Config
 from monitor.console import Console
 from monitor.desk.questions import StressQuestion
 from monitor.errors import BrinkwatchError
+from monitor.page import document
 from replay.commands import open_day
 from replay.day.importer import ingest
 from replay.moment import answer_at
-from replay.report import document, pages
+from replay.report import pages
 from replay.report.account import account_report
 from replay.report.stress import STRESS_ASSETS
 from tests.cases.markets import at

@@ -246,12 +246,41 @@ def test_the_incidents_of_a_file_are_planted_unchanged(tmp_path: Path) -> None:
     assert rate_ratio(table(Day(out), "cancel"), PlantedIncident(**row)) > 4
 
 
-def test_planted_incidents_leave_the_rest_of_the_market_unchanged(tmp_path: Path) -> None:
-    with_them, without = small_day(tmp_path / "a"), small_day(tmp_path / "b", incidents="none")
-    assert json.loads((without / INCIDENTS_FILE).read_text()) == []
-    one, two = (table(Day(out), "fill") for out in (with_them, without))
-    for name in ("symbol", "account", "price", "quantity"):
-        assert sorted(one[name].tolist()) == sorted(two[name].tolist())
+def rows_of(rows: Table, *names: str) -> list[tuple[Any, ...]]:
+    return sorted(zip(*(rows[name].tolist() for name in names), strict=True))
+
+
+def test_an_incident_changes_nothing_before_it_nor_the_index_and_elsewhere_only_draws(
+    tmp_path: Path,
+) -> None:
+    begins = START_TS + 100 * SECOND_NS
+    row = {
+        "id": "thin",
+        "kind": "thin_book",
+        "symbol": "BTC-PERP",
+        "start_ts": begins,
+        "end_ts": START_TS + 130 * SECOND_NS,
+        "size": 6.0,
+    }
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps([row]))
+    with_it = Day(small_day(tmp_path / "a", incidents=str(plan)))
+    without = Day(small_day(tmp_path / "b", incidents="none"))
+    # The log's order is by chance too.
+    index, usual_index = (
+        rows_of(table(day, "mark"), "ts", "symbol", "index") for day in (with_it, without)
+    )
+    assert index == usual_index
+    orders, usual = table(with_it, "order"), table(without, "order")
+    early, usual_early = (
+        [one for one in rows_of(rows, "ts", "order_id", "price", "quantity") if one[0] < begins]
+        for rows in (orders, usual)
+    )
+    assert len(early) > 1000
+    assert early == usual_early
+    assert (orders["symbol"] == "BTC-PERP").sum() != (usual["symbol"] == "BTC-PERP").sum()
+    elsewhere, usual_elsewhere = ((rows["symbol"] != "BTC-PERP").sum() for rows in (orders, usual))
+    assert elsewhere == pytest.approx(usual_elsewhere, rel=0.2)
 
 
 @pytest.mark.parametrize(

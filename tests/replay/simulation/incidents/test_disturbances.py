@@ -73,7 +73,7 @@ def test_takers_go_through_where_layers_were() -> None:
     taken = of(incident("layering", size=3.0, side="buy")).taken_depths[:, 1]
     assert not taken[:90].any()
     assert (taken[90:110] < 0).all()
-    assert taken.sum() == pytest.approx(-1.0)
+    assert taken.sum() == pytest.approx(-0.15)
 
 
 def test_what_happens_twice_at_once_adds_up() -> None:

@@ -12,8 +12,19 @@ from typing import Any
 from monitor.errors import BrinkwatchError
 
 HERE = Path(__file__).parent
-PAGE = HERE / "page"
-"""Our own styles and scripts."""
+STYLE = HERE / "components" / "page.css"
+COMPONENTS = (
+    STYLE,
+    *(
+        HERE / "components" / f"{name}.js"
+        for name in (
+            "format", "arrays", "element", "data_table", "line_chart", "heat_map", "incidents",
+            "swim_lanes", "incident_card",
+        )
+    ),
+)  # fmt: skip
+"""The style, and the scripts of what pages are built of, in the order in which they run: each says
+at its top what `data` its element takes."""
 ASSETS = HERE / "assets"
 """What charts are drawn with; `make assets` fetches it."""
 LINES = ("uPlot.min.css", "uPlot.iife.min.js")
@@ -28,29 +39,31 @@ def check_assets(names: Sequence[str]) -> None:
     if missing:
         raise BrinkwatchError(
             f"a report draws with {', '.join(missing)}, and {ASSETS} does not have it: run `make "
-            "assets` in the repository (it needs npm), or leave out --report"
+            "assets` in the repository (it needs npm), or leave the report out"
         )
 
 
 def make_document(
-    title: str, body: str, data: dict[str, Any], assets: Sequence[str], page: Sequence[str]
-) -> str:
+    title: str, body: str, data: dict[str, Any], assets: Sequence[str], files: Sequence[Path],
+    policy: str = POLICY,
+) -> str:  # fmt: skip
     """The HTML file. `body`: HTML, everything from the day escaped; `data`: JSON that the scripts
-    find as `REPORT`; `assets`, `page`: files of `ASSETS` and of `PAGE`, styles and scripts.
+    find as `REPORT`; `assets`: names in `ASSETS`; `files`: styles and scripts, in the order in
+    which they run; `policy`: what the browser may load.
 
     Raises `BrinkwatchError` where the assets are missing.
     """
     check_assets(assets)
-    files = [ASSETS / name for name in assets] + [PAGE / name for name in page]
+    files = [ASSETS / name for name in assets] + [*files]
     styles = "".join(f"<style>{_read(file)}</style>\n" for file in files if file.suffix == ".css")
     scripts = "".join(f"<script>{_read(file)}</script>\n" for file in files if file.suffix == ".js")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(title)}</title>\n{styles}</head>\n<body>\n{body}\n"
-        f"{_licenses() if assets else ''}"
+        f"<title>{escape(title)}</title>\n{styles}</head>\n<body>\n<main>\n{body}\n"
+        f"{_licenses() if assets else ''}</main>\n"
         f"<script>const REPORT = {_script_json(data)};</script>\n{scripts}</body>\n</html>\n"
     )
 

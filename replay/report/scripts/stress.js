@@ -39,12 +39,12 @@ function drawMarket() {
   const after = curvesOf(market, { field: "price_after", value: (v) => (v == null ? null : v / market.mark - 1) });
   after.series.push({ label: "the shock alone", values: after.x, colour: "soft", dash: [2, 4], width: 1 });
   const marks = criticalOf(market).filter((mark) => mark.x >= after.x[0] && mark.x <= after.x.at(-1));
-  drawLines("after", { ...axes, ...after, marks, formatY: (v) => formatMove(v, 0), labelY: "where the mark rests" });
+  element("after").data = { ...axes, ...after, marks, title: "Where the mark comes to rest", formatY: (v) => formatMove(v, 0), labelY: "where the mark rests" };
   const forced = curvesOf(market, { field: "forced_notional", value: (v) => v });
-  drawLines("forced", { ...axes, ...forced, formatY: formatMoney, labelY: "forced notional" });
+  element("forced").data = { ...axes, ...forced, title: "What is forced", formatY: formatMoney, labelY: "forced notional" };
   const rates = curvesOf(market, { field: "r", value: (v) => v });
   rates.series.push({ label: "R = 1", values: rates.x.map(() => 1), colour: "soft", dash: [2, 4], width: 1 });
-  drawLines("rate", { ...axes, ...rates, bands: [], formatY: (v) => formatPrice(v), labelY: "R" });
+  element("rate").data = { ...axes, ...rates, title: "Reproduction number", bands: [], formatY: (v) => formatPrice(v), labelY: "R" };
 }
 
 function showMarket(symbol) {
@@ -54,19 +54,25 @@ function showMarket(symbol) {
   element("market-name").scrollIntoView({ block: "nearest" });
 }
 
-let graph;
-function drawGraph() {
-  const place = element("graph");
-  if (!place) return;
-  const side = element("side").value;
-  const edges = REPORT.edges.filter((edge) => edge.side === side && edge.from !== edge.to);
-  const own = new Map(REPORT.edges.filter((e) => e.side === side && e.from === e.to).map((e) => [e.from, e]));
-  const nodes = Object.entries(REPORT.open_notional);
+// Which market moves which: {nodes: {symbol: open notional}, edges}, of one side.
+customElements.define("market-graph", class extends Component {
+  draw({ nodes, edges }) {
+    this.dispose();
+    this.chart = echarts.init(this, null, { renderer: "canvas" });
+    this.chart.setOption(graphOptions(Object.entries(nodes), edges));
+  }
+  dispose() {
+    this.chart?.dispose();
+    this.chart = undefined;
+  }
+});
+
+function graphOptions(nodes, every) {
+  const edges = every.filter((edge) => edge.from !== edge.to);
+  const own = new Map(every.filter((edge) => edge.from === edge.to).map((edge) => [edge.from, edge]));
   const largest = Math.max(...nodes.map(([, notional]) => notional), 1);
   const strongest = Math.max(...edges.map((e) => e.k), 1e-12);
-  graph?.dispose();
-  graph = echarts.init(place, null, { renderer: "canvas" });
-  graph.setOption({
+  return {
     animation: false,
     textStyle: { fontFamily: "system-ui", color: colour("ink") },
     tooltip: { confine: true },
@@ -93,15 +99,23 @@ function drawGraph() {
         },
       })),
     }],
-  });
+  };
 }
 
+function showGraph() {
+  const side = element("side").value;
+  element("graph").data = { nodes: REPORT.open_notional, edges: REPORT.edges.filter((edge) => edge.side === side) };
+}
+
+element("top").append(themeSwitch());
 if (REPORT.markets.length) {
   element("market").addEventListener("change", drawMarket);
   for (const button of document.querySelectorAll("button[data-market]")) {
     button.addEventListener("click", () => showMarket(button.dataset.market));
   }
-  onPage(drawMarket);
+  drawMarket();
 }
-element("side")?.addEventListener("change", drawGraph);
-onPage(drawGraph);
+if (element("graph")) {
+  element("side").addEventListener("change", showGraph);
+  showGraph();
+}

@@ -1,0 +1,1 @@
+"""What every page is built of: one self-contained document, its charts, cards and tables."""
