@@ -8,6 +8,7 @@ of those that fall below maintenance.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from replay.ground_truth import INCIDENTS_FILE
 from replay.simulation import accounts, market, opening
 from replay.simulation.clearing.columns import DEPOSIT
 from replay.simulation.clearing.ledger import VenueMoney, add_room, open_ledger
+from replay.simulation.clearing.states import StateTrail
 from replay.simulation.incidents.disturbances import Disturbances, disturbances
 from replay.simulation.incidents.orders import planted_orders
 from replay.simulation.incidents.plan import encode_plan, make_plan
@@ -38,7 +40,7 @@ from replay.simulation.venue import SimulatedVenue
 
 START_TS = 1_763_985_600 * SECOND_NS
 """2025-11-24T12:00:00Z, the start of every simulated day."""
-HOUR_NS = 3600 * SECOND_NS
+HOUR_NS, MINUTE_NS = 3600 * SECOND_NS, 60 * SECOND_NS
 STRETCH_RECORDS, STRETCH_BOOKS = 1_000_000, 60_000
 """About so many records, and books, are in memory at a time, at most a minute's."""
 VENUE_FUNDS = 2_500_000
@@ -62,10 +64,12 @@ def simulate(
     out: Path,
     settings: SimulationSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
+    states: Path | None = None,
 ) -> SimulatedDay:
     """Write a simulated day to the folder `out`, with its ground truth in `incidents.json`.
 
-    `progress` takes the seconds simulated so far and the seconds of the whole day. Raises
+    `progress` takes the seconds simulated so far and the seconds of the whole day. `states`: a
+    Parquet file that gets what every account has after each minute (`StateTrail`). Raises
     `ValueError` for settings out of range and for incidents that the day cannot hold, `DayError`
     where `out` exists.
     """
@@ -104,7 +108,8 @@ def simulate(
     venue = SimulatedVenue(
         state._replace(planted=planted), ledger, markets, records, START_TS, end_ts
     )
-    with DayWriter(out, venue="simulated", end_ts=end_ts) as day:
+    trail = closing(StateTrail(states)) if states else nullcontext()
+    with DayWriter(out, venue="simulated", end_ts=end_ts) as day, trail as written:
         log = SimulatedLog(day, logging, settings.partitions, START_TS)
         writer = RecordWriter(log, writing, markets, population)
         references = accounts.position_references(markets, population, opened.places, START_TS)
@@ -122,6 +127,8 @@ def simulate(
             outside = _world(index, base * activity, writer.disturbed, depth_lots)
             venue.simulate(writer, at, outside, wishes.step(at, activity))
             log.write_heartbeats(at + seconds * SECOND_NS)
+            if written and (at + seconds * SECOND_NS) % MINUTE_NS == 0:
+                venue.write_states(written, at + seconds * SECOND_NS, log.record_counts)
             if progress:
                 progress((at - START_TS) // SECOND_NS + seconds, total_s)
         noted = {"seed": settings.seed, "rate": settings.rate, "accounts": settings.accounts}

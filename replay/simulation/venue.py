@@ -9,6 +9,7 @@ from replay.simulation import opening
 from replay.simulation.clearing.accounts import pay_funding
 from replay.simulation.clearing.columns import Ledger
 from replay.simulation.clearing.ledger import add_room
+from replay.simulation.clearing.states import StateTrail
 from replay.simulation.market import Float64, Rows, SimulatedMarkets
 from replay.simulation.record_writer import RecordWriter, funding_rates
 from replay.simulation.trading import state as columns
@@ -61,6 +62,10 @@ class SimulatedVenue:
         for column, name in enumerate(("account", "symbol", "amount", "cause")):
             rows[name] = paid[:, column]
         return rows
+
+    def write_states(self, trail: StateTrail, ts: int, records: dict[str, int]) -> None:
+        """Write what every account has at `ts`, after so many records of each kind."""
+        trail.write(ts, self._ledger, self._marks, records["fill"], records["collateral"])
 
     def simulate(self, writer: RecordWriter, ts: int, world: Float64, wishes: Rows) -> None:
         """Simulate and write a stretch from `ts` on."""
