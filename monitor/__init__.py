@@ -1,3 +1,3 @@
 """brinkwatch: early warning for leveraged venues."""
 
-__version__ = "0.7.0"
+__version__ = "0.8.0"

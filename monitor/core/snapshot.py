@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-VERSION = 13
+VERSION = 14
 """Rises with every change of what a snapshot holds."""
 
 _MAGIC = "brinkwatch-snapshot"
