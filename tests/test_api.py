@@ -126,7 +126,10 @@ def test_the_records_of_a_day_are_tables_in_real_units(folder: Path, kind: str) 
         assert sorted(table["price"].to_pylist()) == [float(text) for text in texts]
     if kind == "book":
         assert table["bids_price"].type == pa.list_(pa.float64())
-        assert all(0 < prices[-1] < prices[0] for prices in table["bids_price"].to_pylist())
+        # A side of a simulated book can be taken whole.
+        bids = [prices for prices in table["bids_price"].to_pylist() if len(prices) > 1]
+        assert len(bids) > table.num_rows // 2
+        assert all(0 < prices[-1] < prices[0] for prices in bids)
 
 
 def test_what_cannot_be_opened_is_refused_with_a_sentence(tmp_path: Path, folder: Path) -> None:

@@ -24,7 +24,7 @@ from monitor.commands.cores import count_cores
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("monitor", "detectors", "replay")
 LATER = (
-    "detectors/contrib", "monitor/core/cascade/graph", "monitor/kafka",
+    "detectors/contrib", "monitor/core/cascade/graph", "monitor/kafka", "replay/simulation",
 )  # fmt: skip
 """Kernels that no replay runs by default: the first start that needs them compiles them."""
 PROCESSES_MAX = 4

@@ -43,7 +43,6 @@ VARIABLES = {
 NOT_YET = {
     "venue: Critical shocks, in moves of an hour A": "the volatility of an hour",
     "venue: Depth shown A": "the depth that a market has shown",
-    "symbol: Critical shock, with a tenth of the book A": "no market of this one has any",
     "symbol: Levels beside their bands of a day A": "they are recorded once a minute",
     "symbol: Levels beside their bands of a day B": "an hour of levels",
     "symbol: Levels beside their bands of a day C": "an hour of levels",

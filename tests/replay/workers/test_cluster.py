@@ -75,7 +75,7 @@ def test_a_task_that_fails_is_given_out_again(days: list[Path]) -> None:
         assert one.repeated == failures
         runs.append((reports, worker.records, worker.end.progress))
     assert runs[0] == runs[1]
-    assert runs[0][1] > 500
+    assert runs[0][1] > 100
     with pytest.raises(BrinkwatchError, match=r"failed 3 times .*disk is full"):
         Cluster(FailingClient(cluster.ATTEMPTS)).begin(task).receive()
 
