@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+
+from monitor.page.document import LICENSES
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(__file__).parents[2] / "shared"
@@ -39,6 +42,12 @@ def vectors(name: str) -> Path:
     if not path.exists():
         skip_or_fail(f"the vectors {name}")
     return path
+
+
+def write_page_assets(folder: Path, names: Iterable[str]) -> None:
+    """Stand-ins for what `make assets` fetches, its licences too."""
+    for name in (*names, LICENSES):
+        (folder / name).write_text(f"/* {name} */")
 
 
 def program(name: str) -> str:

@@ -13,14 +13,14 @@ from monitor.errors import BrinkwatchError
 from monitor.page import document
 from replay import demo
 from replay.report.day import DAY_ASSETS
+from tests.support import write_page_assets
 
 
 @pytest.fixture
 def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "assets"
     folder.mkdir()
-    for name in (*DAY_ASSETS, document.LICENSES):
-        (folder / name).write_text(f"/* {name} */")
+    write_page_assets(folder, DAY_ASSETS)
     monkeypatch.setattr(document, "ASSETS", folder)
     return folder
 

@@ -26,6 +26,7 @@ from replay.run import AlertFilter, ReplayOptions
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import simulate
 from tests.replay.report.test_pages import HOSTILE, Page, check_page, make_day
+from tests.support import write_page_assets
 
 SEARCHING = Config(
     replace_streams=True,
@@ -39,8 +40,7 @@ SEARCHING = Config(
 @pytest.fixture(scope="module", autouse=True)
 def assets(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("assets")
-    for name in (*DAY_ASSETS, document.LICENSES):
-        (folder / name).write_text(f"/* {name} */")
+    write_page_assets(folder, DAY_ASSETS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(document, "ASSETS", folder)
         yield folder

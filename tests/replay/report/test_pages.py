@@ -21,6 +21,7 @@ from replay.report import pages
 from replay.report.account import account_report
 from replay.report.stress import STRESS_ASSETS
 from tests.cases.markets import at
+from tests.support import write_page_assets
 
 HOSTILE = "<b>X</b>&\"'</script>"
 SHARES = [1.0, 0.1]
@@ -75,8 +76,7 @@ def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand-ins for what `make assets` fetches."""
     folder = tmp_path / "assets"
     folder.mkdir()
-    for name in (*STRESS_ASSETS, document.LICENSES):
-        (folder / name).write_text(f"/* {name} */")
+    write_page_assets(folder, STRESS_ASSETS)
     monkeypatch.setattr(document, "ASSETS", folder)
     return folder
 
