@@ -93,6 +93,8 @@ class ChromiumTab:
             reach = self.page.evaluate("document.documentElement.scrollWidth")
             assert reach <= width, f"{where}: the page is {reach} wide"
         self.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+        # Charts are drawn anew for the width: what had the focus meanwhile would lose it.
+        self.page.wait_for_timeout(500)
 
     def check_keyboard(self) -> list[str]:
         """Tab reaches whatever can be used, shows it and marks it; gives the stops."""

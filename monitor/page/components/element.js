@@ -30,6 +30,7 @@ const nearScreen = new IntersectionObserver(
   },
   { rootMargin: "600px" },
 );
+const focusable = (element) => [...element.querySelectorAll("summary, button, [tabindex]")];
 class Component extends HTMLElement {
   get data() {
     return this.shown;
@@ -60,7 +61,10 @@ class Component extends HTMLElement {
   redraw() {
     if (this.shown === undefined || !this.isConnected) return;
     this.isStale = false;
+    // What had the focus is made anew: its successor has it, or Tab would begin at the top again.
+    const focused = focusable(this).indexOf(document.activeElement);
     this.draw(this.shown);
+    if (focused >= 0) focusable(this)[focused]?.focus({ preventScroll: true });
   }
   dispose() {}
 }
